@@ -1,0 +1,95 @@
+"""A few Chinese labels: k shots per label beside the English data, kept only if they help.
+
+    accelerate launch recipes/few_shot.py \
+        --source_train reviews.en.csv --target_train hotel.zh.jsonl --shots_per_label 16 \
+        --target_test hotel.zh.test.jsonl --output_dir out
+
+A quarter of the shots is held out. A zero-shot model is trained first; then, --regime joint, source
+and shots in one run with half of every batch from the target, or, --regime sequential, the
+zero-shot model further on the shots. The model that does better on the held-out shots is saved.
+"""
+
+from xlingual import run_recipe
+
+
+def main(argv: list[str]) -> None:
+    """Train a zero-shot and a few-shot model, keep the better one, evaluate, save."""
+    from xlingual import (
+        DataArguments,
+        FewShotArguments,
+        ModelArguments,
+        TransferArguments,
+        TransferTrainer,
+        better_on,
+        load_transfer_data,
+        mix_domains,
+        parse_arguments,
+        prepare_output_dir,
+        sample_few_shot,
+        write_report,
+    )
+
+    model_args, data_args, shot_args, args = parse_arguments(
+        argv, ModelArguments, DataArguments, FewShotArguments, TransferArguments,
+        output_dir="runs/few_shot",
+    )  # fmt: skip
+    prepare_output_dir(args)
+    sequential = shot_args.regime == "sequential"
+    data = load_transfer_data(
+        use=["source_train", "source_validation", "target_train", "target_test"],
+        required=["source_train", "target_train"],
+        allow_other_target_labels=sequential,
+        rejected_to=args.output_dir,
+        seed=args.seed,
+        **vars(data_args),
+    )
+    shots, held_out = sample_few_shot(
+        data.mixture("target_train"),
+        shots_per_label=shot_args.shots_per_label,
+        label_column=data.task.label_column,
+        seed=args.seed,
+    )
+    source = data.mixture("source_train")
+    source_sets = data.evaluation_sets("source_validation", args.source_language)
+
+    def fit(stage, rows, label_space, *, after=None, **settings):
+        stage_args = args.for_stage(stage, **settings)
+        checkpoint = prepare_output_dir(stage_args)
+        trainer = TransferTrainer(
+            model=model_args.model_name_or_path,
+            args=stage_args,
+            train_dataset=rows,
+            eval_dataset=source_sets if label_space == data.label_space else None,
+            task=data.task,
+            label_space=label_space,
+            model_revision=model_args.model_revision,
+        )
+        if after is not None:
+            trainer.start_from(after)
+        trainer.train(resume_from_checkpoint=checkpoint)
+        return trainer
+
+    zero_shot = fit("zero_shot", source, data.label_space)
+    if sequential:
+        few_shot = fit("few_shot", shots, data.target_label_space, after=zero_shot)
+    else:
+        mixed = mix_domains({"source": source}, {"shots": shots})
+        few_shot = fit("few_shot", mixed, data.label_space, target_share=0.5)
+    kept = better_on(held_out, zero_shot=zero_shot, few_shot=few_shot)
+    kept.save_model(args.output_dir)
+
+    targets = data.evaluation_sets("target_test", args.target_language)
+    report = kept.evaluate_transfer(
+        source=source_sets if kept.label_space == data.label_space else {}, targets=targets
+    )
+    if kept.is_world_process_zero():
+        write_report(
+            args.output_dir, report, model_args, data_args, shot_args, args,
+            rows=source_sets | targets,
+        )  # fmt: skip
+        print(report.table())
+        print(f"saved: {args.output_dir}")
+
+
+if __name__ == "__main__":
+    run_recipe(main)

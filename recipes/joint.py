@@ -1,0 +1,62 @@
+"""Many Chinese labels: one model on several weighted sources and targets.
+
+    accelerate launch recipes/joint.py \
+        --source_train books.csv,films=dvd.csv*0.5 --target_train hotel=hotel.zh.jsonl*2 \
+        --target_test hotel=hotel.zh.test.jsonl --output_dir out
+
+The loss is the weighted sum over data sets and rows; a `weight` column weighs the rows. Each batch
+mixes the domains as the data does, or holds the --target_share asked for.
+"""
+
+from xlingual import run_recipe
+
+
+def main(argv: list[str]) -> None:
+    """Load, mix, train, evaluate in both languages, save."""
+    from xlingual import (
+        DataArguments,
+        ModelArguments,
+        TransferArguments,
+        TransferTrainer,
+        load_transfer_data,
+        parse_arguments,
+        prepare_output_dir,
+        write_report,
+    )
+
+    model_args, data_args, args = parse_arguments(
+        argv, ModelArguments, DataArguments, TransferArguments, output_dir="runs/joint"
+    )
+    checkpoint = prepare_output_dir(args)
+    use = ["source_train", "source_validation", "target_train", "target_validation", "target_test"]
+    data = load_transfer_data(
+        use=use,
+        required=["source_train", "target_train"],
+        rejected_to=args.output_dir,
+        seed=args.seed,
+        **vars(data_args),
+    )
+
+    source = data.evaluation_sets("source_validation", args.source_language)
+    trainer = TransferTrainer(
+        model=model_args.model_name_or_path,
+        args=args,
+        train_dataset=data.mixture(),
+        eval_dataset=source | data.evaluation_sets("target_validation", args.target_language),
+        task=data.task,
+        label_space=data.label_space,
+        model_revision=model_args.model_revision,
+    )
+    trainer.train(resume_from_checkpoint=checkpoint)
+    trainer.save_model()
+
+    targets = data.evaluation_sets("target_test", args.target_language)
+    report = trainer.evaluate_transfer(source=source, targets=targets)
+    if trainer.is_world_process_zero():
+        write_report(args.output_dir, report, model_args, data_args, args, rows=source | targets)
+        print(report.table())
+        print(f"saved: {args.output_dir}")
+
+
+if __name__ == "__main__":
+    run_recipe(main)

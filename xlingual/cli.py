@@ -1,0 +1,183 @@
+"""``xlingual RECIPE --config x.yaml key=value``, ``xlingual env``, and what every recipe runs in."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from importlib import metadata
+from pathlib import Path
+from types import ModuleType
+
+from xlingual.errors import ConfigError, XlingualError
+
+__all__ = ["environment", "main", "run_recipe"]
+
+USER_ERROR = 2
+
+_PACKAGES = (
+    "torch", "transformers", "accelerate", "peft", "datasets", "evaluate", "tokenizers",
+    "safetensors", "scikit-learn", "numpy",
+)  # fmt: skip
+_VARIABLES = ("HF_HOME", "HF_ENDPOINT", "HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "HF_TOKEN")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The ``xlingual`` command."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    command = arguments[0] if arguments else "--help"
+    if command in ("-h", "--help"):
+        sys.stdout.write(_usage())
+    elif command == "--version":
+        sys.stdout.write(f"xlingual {metadata.version('xlingual')}\n")
+    elif command == "env":
+        sys.stdout.write("\n".join(f"- {k}: {v}" for k, v in environment().items()) + "\n")
+    else:
+        _exit_on_error(lambda: _run(command, arguments[1:]))
+
+
+def _run(name: str, argv: list[str]) -> None:
+    path = _recipes().get(name)
+    if path is None:
+        raise ConfigError(f"no recipe {name!r}; there are {', '.join(_recipes())}, and env")
+    launcher, argv = _split_launcher(argv)
+    if launcher is None:
+        run_recipe(_load(path).main, argv)
+        return
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--quiet"]
+    finished = subprocess.run([*command, "--config_file", launcher, str(path), *argv], check=False)
+    sys.exit(finished.returncode)
+
+
+def _split_launcher(argv: list[str]) -> tuple[str | None, list[str]]:
+    """Take ``--accelerate_config NAME|FILE`` out; with it the recipe runs by accelerate launch."""
+    flag = "--accelerate_config"
+    if flag not in argv:
+        return None, argv
+    at = argv.index(flag)
+    if at + 1 == len(argv):
+        raise ConfigError(f"{flag} needs the name of a shipped config, or a file")
+    value = argv[at + 1]
+    shipped = _recipe_folder() / "accelerate" / f"{value}.yaml"
+    path = shipped if shipped.is_file() else Path(value)
+    if not path.is_file():
+        names = sorted(file.stem for file in shipped.parent.glob("*.yaml"))
+        raise ConfigError(f"{flag} {value}: no such file; shipped are {', '.join(names)}")
+    return str(path), argv[:at] + argv[at + 2 :]
+
+
+def run_recipe(recipe: Callable[[list[str]], None], argv: Sequence[str] | None = None) -> None:
+    """Run a recipe's ``main`` as a program: help at once, errors in one line and exit code 2.
+
+    Args:
+        recipe: Takes the arguments after the program's name; its module's docstring is the help.
+        argv: The arguments; None: those of the process.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if "-h" in arguments or "--help" in arguments:
+        sys.stdout.write(f"{_docstring(recipe)}\n{_usual_flags()}")
+        return
+    _set_up_logging()
+    _exit_on_error(lambda: recipe(arguments))
+
+
+def _exit_on_error(action: Callable[[], None]) -> None:
+    try:
+        action()
+    except XlingualError as error:
+        sys.stderr.write(f"\nerror: {error}\n")
+        sys.exit(USER_ERROR)
+    except KeyboardInterrupt:
+        sys.stderr.write("\ninterrupted; go on with --resume_from_checkpoint true\n")
+        sys.exit(130)
+
+
+def _set_up_logging() -> None:
+    """What the package says aloud goes to stderr, once, from the main process."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    package = logging.getLogger("xlingual")
+    package.handlers, package.propagate = [handler], False
+    package.setLevel(logging.INFO if os.environ.get("RANK", "0") == "0" else logging.ERROR)
+
+
+def _docstring(recipe: Callable[[list[str]], None]) -> str:
+    return (sys.modules[recipe.__module__].__doc__ or "").strip()
+
+
+def _usual_flags() -> str:
+    """The flags of model and data; without torch, so that --help answers at once."""
+    from dataclasses import fields
+
+    from xlingual.arguments import DataArguments, ModelArguments
+
+    lines = ["", "flags (or keys of --config x.yaml, or key=value):"]
+    for kind in (ModelArguments, DataArguments):
+        lines += [f"  --{field.name:<20} {field.metadata['help']}" for field in fields(kind)]
+    lines += [
+        "  --output_dir           Where the model, the checkpoints and the results go.",
+        "  --adapter, --selection, --num_train_epochs, --seed, ... everything that",
+        "  TransferArguments and transformers' TrainingArguments hold: see --help_all",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _recipe_folder() -> Path:
+    """Beside the package in a checkout, inside it in an installed wheel."""
+    package = Path(__file__).parent
+    inside = package / "recipes"
+    return inside if inside.is_dir() else package.parent / "recipes"
+
+
+def _recipes() -> dict[str, Path]:
+    return {path.stem: path for path in sorted(_recipe_folder().glob("*.py"))}
+
+
+def _load(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"xlingual_recipe_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise ConfigError(f"{path} cannot be loaded as a recipe")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _usage() -> str:
+    lines = ["usage: xlingual RECIPE [--config x.yaml] [--flag value | key=value ...]", ""]
+    for name, path in _recipes().items():
+        summary = (_load(path).__doc__ or "").strip().split("\n")[0]
+        lines.append(f"  {name:<18} {summary}")
+    lines += [
+        f"  {'env':<18} Versions and settings, for a bug report.",
+        "",
+        "xlingual RECIPE --help shows a recipe's flags; --accelerate_config ddp runs it on several",
+        "devices by accelerate launch.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def environment() -> dict[str, str]:
+    """What a bug report needs: versions, hardware, and the settings that change behaviour."""
+    import torch
+
+    from xlingual.training_args import has_bf16
+
+    found = {"xlingual": metadata.version("xlingual"), "python": platform.python_version()}
+    found["platform"] = platform.platform()
+    for package in _PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    on_gpu = torch.cuda.is_available()
+    found["device"] = torch.cuda.get_device_name() if on_gpu else f"CPU, {os.cpu_count()} cores"
+    found["bfloat16"] = "native" if has_bf16(on_gpu) else "not native"
+    for variable in _VARIABLES:
+        value = os.environ.get(variable)
+        found[variable] = "unset" if value is None else "set" if "TOKEN" in variable else value
+    return found

@@ -1,0 +1,29 @@
+"""Data: loading, cleaning, encoding, sampling, and the embedded corpus. It flows one way."""
+
+from xlingual.data.cleaning import find_overlap, write_rejected
+from xlingual.data.columns import Columns
+from xlingual.data.corpus import embedded_corpus
+from xlingual.data.encoding import encode
+from xlingual.data.loading import LoadedData, load_source
+from xlingual.data.mixing import mix_domains
+from xlingual.data.sampling import TransferSampler
+from xlingual.data.sets import ROLES, TransferData, hold_out, load_transfer_data
+from xlingual.data.sources import DataSource, parse_sources
+
+__all__ = [
+    "ROLES",
+    "Columns",
+    "DataSource",
+    "LoadedData",
+    "TransferData",
+    "TransferSampler",
+    "embedded_corpus",
+    "encode",
+    "find_overlap",
+    "hold_out",
+    "load_source",
+    "load_transfer_data",
+    "mix_domains",
+    "parse_sources",
+    "write_rejected",
+]

@@ -1,0 +1,105 @@
+"""From rows of text to rows of token ids, with label ids, domain ids and weights beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from datasets import Dataset
+from transformers import PreTrainedTokenizerBase
+
+from xlingual.errors import ColumnError, ConfigError
+from xlingual.labels import LabelSpace
+from xlingual.tasks import IGNORE_INDEX, SOURCE, Task
+
+__all__ = ["encode"]
+
+
+def encode(
+    dataset: Dataset,
+    *,
+    tokenizer: PreTrainedTokenizerBase,
+    task: Task,
+    label_space: LabelSpace,
+    max_length: int = 128,
+) -> Dataset:
+    """Tokenise a data set and align its labels to ``label_space`` by name.
+
+    Sentences are truncated to ``max_length`` tokens, pairs longest side first, and not padded:
+    padding belongs to the batch. A row without a label keeps its place and gets
+    ``IGNORE_INDEX``, so unlabelled target text can travel in the same batches.
+
+    Args:
+        dataset: Canonical columns (``text``, ``text_pair``, ``label`` or ``labels``), and
+            optionally ``domain`` (0 source, 1 target) and ``weight`` (a factor on the row's loss).
+        tokenizer: The tokenizer of the model that will read the rows.
+        task: What the columns mean.
+        label_space: The model's label space; the order of labels in the file does not matter.
+        max_length: Tokens per row, special tokens included.
+
+    Returns:
+        Columns ``input_ids``, ``attention_mask``, ``labels``, ``domain``, ``weight``, ``length``
+        (tokens, for length bucketing) and what else the tokenizer makes.
+
+    Raises:
+        ColumnError: A text column of the task is missing.
+        ConfigError: The task is tagging, which needs its own alignment.
+        LabelSpaceError: A label is not in ``label_space``.
+    """
+    if task.name == "token":
+        raise ConfigError(
+            "token tasks align tags to characters, which encode() does not do; "
+            "expected a task of sequence, pair or multi_label"
+        )
+    missing = [column for column in task.text_columns if column not in dataset.column_names]
+    if missing:
+        raise ColumnError(
+            f"the {task.name} task needs the column(s) {', '.join(missing)}; "
+            f"the data set has {', '.join(dataset.column_names)}"
+        )
+    return dataset.map(
+        _encode_batch,
+        batched=True,
+        fn_kwargs={
+            "tokenizer": tokenizer,
+            "task": task,
+            "label_space": label_space,
+            "max_length": max_length,
+        },
+        remove_columns=dataset.column_names,
+        load_from_cache_file=False,
+        desc="Tokenising",
+    )
+
+
+def _encode_batch(
+    batch: Mapping[str, list[Any]],
+    *,
+    tokenizer: PreTrainedTokenizerBase,
+    task: Task,
+    label_space: LabelSpace,
+    max_length: int,
+) -> dict[str, list[Any]]:
+    texts = [batch[column] for column in task.text_columns]
+    size = len(texts[0])
+    encoded = dict(tokenizer(*texts, truncation=True, max_length=max_length))
+    labels = batch.get(task.label_column) or [None] * size
+    if task.name == "multi_label":
+        encoded["labels"] = [_multi_hot(names, label_space) for names in labels]
+    else:
+        encoded["labels"] = [
+            IGNORE_INDEX if name is None else label_space.id_of(name) for name in labels
+        ]
+    encoded["domain"] = batch.get("domain") or [SOURCE] * size
+    encoded["weight"] = [float(weight) for weight in batch.get("weight") or [1.0] * size]
+    encoded["length"] = [len(ids) for ids in encoded["input_ids"]]
+    return encoded
+
+
+def _multi_hot(names: list[str] | None, label_space: LabelSpace) -> list[float]:
+    if names is None:
+        return [float(IGNORE_INDEX)] * len(label_space)
+    row = [0.0] * len(label_space)
+    for name in names:
+        row[label_space.id_of(name)] = 1.0
+    return row

@@ -1,0 +1,61 @@
+"""The one shape in which every file format hands over its rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from xlingual.errors import ColumnError
+
+__all__ = ["Row", "Table", "check_header"]
+
+
+class Row(NamedTuple):
+    """One row as read, or the reason why it could not be.
+
+    Args:
+        number: 1-based line of a text file, or 1-based row of other formats.
+        values: Column -> value; ``None`` for a row that cannot be read.
+        problem: Why it cannot be read.
+        raw: What stands in the file instead.
+    """
+
+    number: int
+    values: Mapping[str, Any] | None
+    problem: str = ""
+    raw: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A data set that is open but not read.
+
+    Args:
+        columns: The columns it has.
+        read: ``read(columns)`` iterates over the rows. Formats that store columns separately read
+            no others; the rest hand over every column.
+        label_names: Column -> names of its integer labels, where the format stores them.
+        unit: What a row number counts: ``"line"`` or ``"row"``.
+    """
+
+    columns: tuple[str, ...]
+    read: Callable[[Sequence[str]], Iterator[Row]]
+    label_names: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    unit: str = "line"
+
+
+def check_header(columns: Sequence[str], *, path: str) -> tuple[str, ...]:
+    """The header, refused if a name stands twice: which of the two would be meant?
+
+    Raises:
+        ColumnError: Names the columns that stand twice.
+    """
+    twice = [name for name, count in Counter(columns).items() if count > 1]
+    if twice:
+        raise ColumnError(
+            f"{path} has the column {', '.join(map(repr, twice))} more than once; rename or remove "
+            f"one (its columns are: {', '.join(map(repr, columns))})"
+        )
+    return tuple(columns)

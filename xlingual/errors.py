@@ -1,0 +1,73 @@
+"""The exception tree, and the one way to ask for an optional dependency.
+
+Every exception is also the builtin a caller would expect, so ``except ValueError`` keeps working
+in code that does not know this package. A message says what was expected, what came and what to do.
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+__all__ = [
+    "ColumnError",
+    "ConfigError",
+    "DataError",
+    "LabelSpaceError",
+    "MissingDependencyError",
+    "ModelLoadError",
+    "OutputError",
+    "XlingualError",
+    "require",
+]
+
+
+class XlingualError(Exception):
+    """Base class: something the user can mend. Recipes print it and exit with code 2."""
+
+
+class ConfigError(XlingualError, ValueError):
+    """Arguments or configuration keys that are unknown, malformed or contradict each other."""
+
+
+class DataError(XlingualError, ValueError):
+    """A data set that cannot be read, is empty, or does not hold what the run needs."""
+
+
+class ColumnError(DataError):
+    """A column that the task needs is missing, misspelt or of the wrong type."""
+
+
+class LabelSpaceError(XlingualError, ValueError):
+    """Labels that are unknown, or that differ between two sets which must share them."""
+
+
+class ModelLoadError(XlingualError, OSError):
+    """A model folder or hub id that cannot be loaded."""
+
+
+class OutputError(XlingualError, OSError):
+    """An output folder that cannot be written, or that already holds a result."""
+
+
+class MissingDependencyError(XlingualError, ImportError):
+    """An optional package is needed for what was asked and is not installed."""
+
+
+def require(module: str, *, extra: str) -> ModuleType:
+    """Import an optional dependency, or say how to install it.
+
+    Args:
+        module: Name of the module to import, for example ``"onnxruntime"``.
+        extra: The extra of this package that installs it, for example ``"export"``.
+
+    Raises:
+        MissingDependencyError: The module is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"this needs the package {module!r}, which cannot be imported ({error}); "
+            f'install it with: pip install "xlingual[{extra}]"'
+        ) from error

@@ -1,0 +1,210 @@
+"""The figures of a run as one object: per set with intervals, together, and as a table to read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple
+from unicodedata import east_asian_width
+
+import numpy as np
+
+from xlingual.evaluation.intervals import (
+    BootstrapScore,
+    Interval,
+    flatten_intervals,
+    resample_classification,
+    resample_multi_label,
+)
+from xlingual.evaluation.scores import (
+    confusion_matrix,
+    label_set_majority_baseline,
+    majority_baseline,
+)
+from xlingual.evaluation.transfer import TransferSummary, transfer_summary
+from xlingual.labels import LabelSpace
+from xlingual.tasks import IGNORE_INDEX, Task
+
+__all__ = ["LabelPredictions", "SetScores", "TransferReport", "score_set"]
+
+
+class LabelPredictions(NamedTuple):
+    """What a model says of a set, in the order of its rows.
+
+    Attributes:
+        references: (rows,) label ids, ``-100`` where there is none; multi-label: (rows, labels).
+        predictions: Label ids of the same shape.
+        probs: (rows, labels), softmax, or sigmoid for multi-label.
+    """
+
+    references: np.ndarray
+    predictions: np.ndarray
+    probs: np.ndarray
+
+
+@dataclass(frozen=True)
+class SetScores:
+    """The scores of one evaluated set.
+
+    Attributes:
+        name: As in the metric keys: ``"en"``, ``"zh"``, ``"zh_hotel"``.
+        num_rows: Labelled rows.
+        scores: Every score with its bootstrap resamples.
+        majority: Scores of always answering the most frequent label.
+        confusion: (labels, labels), rows are references; None for multi-label.
+        output: References, predictions and probabilities of every row.
+    """
+
+    name: str
+    num_rows: int
+    scores: Mapping[str, BootstrapScore]
+    majority: Mapping[str, float]
+    confusion: np.ndarray | None
+    output: LabelPredictions
+
+
+def score_set(
+    name: str, output: LabelPredictions, *, task: Task, label_space: LabelSpace, seed: int = 0
+) -> SetScores:
+    """Score one set, with 2,000 bootstrap resamples of its rows.
+
+    Args:
+        name: The set's name in keys and tables.
+        output: What the model said of it.
+        task: Decides between single-label and multi-label scores.
+        label_space: Names of the labels.
+        seed: Seed of the resamples.
+    """
+    multi_label = task.name == "multi_label"
+    resample = resample_multi_label if multi_label else resample_classification
+    baseline = label_set_majority_baseline if multi_label else majority_baseline
+    arrays = {"references": output.references, "predictions": output.predictions}
+    labelled = (output.references != IGNORE_INDEX).reshape(len(output.references), -1).any(axis=1)
+    return SetScores(
+        name=name,
+        num_rows=int(labelled.sum()),
+        scores=resample(**arrays, label_names=label_space.names, seed=seed),
+        majority=baseline(references=output.references, num_labels=len(label_space)),
+        confusion=None if multi_label else confusion_matrix(**arrays, num_labels=len(label_space)),
+        output=output,
+    )
+
+
+@dataclass(frozen=True)
+class TransferReport:
+    """All evaluated sets of a run, the source first, and what they say together.
+
+    Attributes:
+        task: Its primary metric is what the gap is about.
+        label_space: Names of the labels.
+        source: The source sets; for the gap their rows are pooled.
+        targets: The target sets.
+        selection: How the weights were chosen; ``target_dev`` is shown as an oracle.
+        costs: Seconds, parameters, memory: figures that are not scores.
+    """
+
+    task: Task
+    label_space: LabelSpace
+    source: Sequence[SetScores]
+    targets: Sequence[SetScores]
+    selection: str
+    costs: Mapping[str, float] = field(default_factory=dict)
+
+    @cached_property
+    def summary(self) -> TransferSummary | None:
+        """Transfer gap, target mean, worst target; None without both sides."""
+        if not self.source or not self.targets:
+            return None
+        metric = self.task.primary_metric
+        rows = zip(*(scores.output for scores in self.source), strict=True)
+        pooled = LabelPredictions(*(np.concatenate(part) for part in rows))
+        source = score_set("source", pooled, task=self.task, label_space=self.label_space)
+        return transfer_summary(
+            source=source.scores[metric],
+            targets={scores.name: scores.scores[metric] for scores in self.targets},
+        )
+
+    @property
+    def sets(self) -> list[SetScores]:
+        """Every evaluated set, the source first."""
+        return [*self.source, *self.targets]
+
+    def results(self) -> dict[str, Any]:
+        """The flat keys of ``all_results.json``."""
+        flat: dict[str, Any] = {}
+        for scores in self.sets:
+            intervals = {name: score.interval() for name, score in scores.scores.items()}
+            flat.update(flatten_intervals(intervals, prefix=f"eval_{scores.name}_"))
+            flat.update({f"eval_{scores.name}_{name}": v for name, v in scores.majority.items()})
+            flat[f"eval_{scores.name}_rows"] = scores.num_rows
+            if scores.confusion is not None:
+                flat[f"eval_{scores.name}_confusion_matrix"] = scores.confusion.tolist()
+        if self.summary is not None:
+            flat.update(self.summary.to_results())
+        flat["label_names"] = list(self.label_space.names)
+        flat["selection"] = self.selection
+        return {**flat, **self.costs}
+
+    def table(self) -> str:
+        """The figures as a table for a person: one line per set, then the gap, then per class."""
+        header = ["set", "rows", "majority", "accuracy", "macro-F1"]
+        rows = [
+            [
+                scores.name,
+                f"{scores.num_rows}",
+                f"{100 * scores.majority['majority_accuracy']:.1f}",
+                *(_percent(scores.scores[name]) for name in ("accuracy", "macro_f1")),
+            ]
+            for scores in self.sets
+        ]
+        lines = ["", *_aligned([header, *rows]), ""]
+        if self.summary is not None:
+            gap = self.summary.transfer_gap
+            lines.append(
+                f"transfer gap ({self.task.primary_metric}, source - target mean): {100 * gap.value:+.1f} "
+                f"[{100 * gap.low:+.1f}, {100 * gap.high:+.1f}] points"
+            )
+            if len(self.targets) > 1:
+                worst = self.summary.worst_target_score
+                lines.append(f"worst target: {self.summary.worst_target} {_percent(worst)}")
+        if self.targets and len(self.label_space) <= 12:
+            lines += ["", *_aligned(self._per_class(self.targets[0]))]
+        oracle = " (an ORACLE: target labels chose the weights)" * (self.selection == "target_dev")
+        lines += ["", f"weights kept: {self.selection}{oracle}"]
+        lines += [f"{name}: {value:,.6g}" for name, value in self.costs.items()]
+        lines.append("[low, high]: 95% bootstrap interval over the rows, in percent")
+        return "\n".join(lines)
+
+    def _per_class(self, scores: SetScores) -> list[list[str]]:
+        rows = [[f"{scores.name}, per class", "precision", "recall", "F1"]]
+        for name in self.label_space.names:
+            keys = (f"precision_{name}", f"recall_{name}", f"f1_{name}")
+            rows.append([name, *(f"{100 * scores.scores[key].value:.1f}" for key in keys)])
+        if scores.confusion is not None:
+            for row, name in zip(rows[1:], self.label_space.names, strict=True):
+                counts = scores.confusion[self.label_space.id_of(name)]
+                row.append("  ".join(f"{count:>5d}" for count in counts))
+            rows[0].append("predicted as: " + ", ".join(self.label_space.names))
+        return rows
+
+
+def _percent(score: BootstrapScore | Interval) -> str:
+    interval = score.interval() if isinstance(score, BootstrapScore) else score
+    return f"{100 * interval.value:.1f} [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
+
+
+def _aligned(rows: list[list[str]]) -> list[str]:
+    """Columns as wide as their widest cell; a Chinese character takes two places on a terminal."""
+    widths = [max(_display_width(cell) for cell in column) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell + " " * (width - _display_width(cell))
+            for cell, width in zip(row, widths, strict=True)
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def _display_width(text: str) -> int:
+    return sum(2 if east_asian_width(char) in "WF" else 1 for char in text)

@@ -1,0 +1,283 @@
+"""The encoder with a task's head on it: loading, freezing, parameter groups."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+import transformers
+from torch import nn
+from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from xlingual.errors import ModelLoadError
+from xlingual.labels import LabelSpace
+from xlingual.tasks import Task
+
+__all__ = [
+    "LoadedModel",
+    "copy_weights",
+    "count_parameters",
+    "embedded_encoder",
+    "freeze",
+    "head_module_names",
+    "load_model",
+    "load_tokenizer",
+    "parameter_groups",
+    "peak_memory_mib",
+]
+
+logger = logging.getLogger(__name__)
+
+
+def embedded_encoder() -> str:
+    """The folder of the bilingual English-Chinese encoder that ships with the package.
+
+    It is a standard ModernBERT folder: ``AutoModel.from_pretrained(embedded_encoder())`` works.
+    """
+    return str(files("xlingual") / "assets" / "encoder")
+
+
+class LoadedModel(NamedTuple):
+    """A model, the label space its head speaks, and the parameters that no checkpoint gave it."""
+
+    model: PreTrainedModel
+    label_space: LabelSpace
+    new_parameters: frozenset[str]
+
+
+def load_model(
+    model_name_or_path: str | None = None,
+    *,
+    task: Task,
+    label_space: LabelSpace,
+    revision: str | None = None,
+) -> LoadedModel:
+    """Load an encoder and put the head of a task on it.
+
+    A checkpoint whose head has the same label names keeps its head and its order of labels. One
+    with other names, even as many of them, gets a new head: weights are never reused because a
+    shape happens to fit. Weights are loaded in float32, whatever they are stored in: half
+    precision is for storage and for autocast, not for the weights that an optimizer updates.
+
+    Args:
+        model_name_or_path: A folder or a hub id; None takes the embedded encoder.
+        task: Decides the class of the head.
+        label_space: Names of the labels.
+        revision: Branch, tag or commit on the hub.
+
+    Raises:
+        ModelLoadError: There is no such model, it cannot be reached, or it is not a checkpoint in
+            safetensors.
+    """
+    path = model_name_or_path or embedded_encoder()
+    auto_class = getattr(transformers, task.auto_class)
+    with _load_errors(path), _quiet_load_report():
+        config = AutoConfig.from_pretrained(path, revision=revision)
+        checkpoint_space = LabelSpace.from_id2label(config.id2label)
+        keeps_head = checkpoint_space.is_permutation_of(label_space)
+        label_space = checkpoint_space if keeps_head else label_space
+        config.id2label, config.label2id = label_space.id2label, label_space.label2id
+        config.problem_type = task.problem_type
+        model, info = auto_class.from_pretrained(
+            path,
+            config=config,
+            revision=revision,
+            dtype=torch.float32,
+            use_safetensors=True,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+        )
+    new = set(info["missing_keys"]) | {entry[0] for entry in info["mismatched_keys"]}
+    if not keeps_head:
+        new |= _swap_final_layer(model, auto_class, known_new=new)
+    logger.info("new parameters, not in %s: %s", path, ", ".join(sorted(new)) or "none")
+    return LoadedModel(model, label_space, frozenset(new))
+
+
+def _swap_final_layer(model: PreTrainedModel, auto_class: Any, *, known_new: set[str]) -> set[str]:
+    """Renew a head that a checkpoint of another label space brought along.
+
+    Only heads of a fine-tuned checkpoint are concerned; a layer below the final one that pretraining
+    left (the ``head`` of ModernBERT) is a good start and stays.
+    """
+    final = [
+        name
+        for name, parameter in model.named_parameters()
+        if name.split(".")[0] in head_module_names(model)
+        and parameter.shape[0] == model.config.num_labels
+        and name not in known_new
+    ]
+    if final:
+        fresh = auto_class.from_config(model.config).state_dict()
+        with torch.no_grad():
+            for name in final:
+                model.get_parameter(name).copy_(fresh[name])
+        logger.warning("the checkpoint's head has other labels: it is replaced (%s)", final)
+    return set(final)
+
+
+def copy_weights(trained: nn.Module, model: nn.Module, *, head: bool) -> None:
+    """Start a model from the weights of another of the same architecture and adapters.
+
+    Args:
+        trained: The model to take weights from.
+        model: The model to change.
+        head: Whether the head is taken too; False where the labels differ: the encoder is kept
+            and the head is new.
+    """
+    heads = tuple(f".{name}." for name in head_module_names(_base(model)))
+    state = {
+        name: tensor
+        for name, tensor in trained.state_dict().items()
+        if head or not any(part in f".{name}" for part in heads)
+    }
+    model.load_state_dict(state, strict=False)
+
+
+def head_module_names(model: PreTrainedModel) -> list[str]:
+    """Names of the model's children with parameters that are not the encoder."""
+    return [
+        name
+        for name, child in model.named_children()
+        if name != model.base_model_prefix and any(True for _ in child.parameters())
+    ]
+
+
+def load_tokenizer(
+    model_name_or_path: str | None = None, *, revision: str | None = None
+) -> PreTrainedTokenizerBase:
+    """The tokenizer of a model folder or hub id; None takes the embedded encoder's.
+
+    Raises:
+        ModelLoadError: There is none, or it cannot be reached.
+    """
+    path = model_name_or_path or embedded_encoder()
+    with _load_errors(path):
+        return AutoTokenizer.from_pretrained(path, revision=revision)
+
+
+@contextmanager
+def _load_errors(path: str) -> Iterator[None]:
+    """Turn what loading can raise into one error that says what to do."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError) as error:
+        if Path(path).is_dir():
+            advice = (
+                "the folder is there, but it holds no model that can be read: expected "
+                "config.json, model.safetensors (pickled weights are refused) and a tokenizer"
+            )
+        else:
+            advice = (
+                "it is not a local folder, and not in the local cache or on a hub that can be "
+                "reached; check the spelling, unset HF_HUB_OFFLINE, or set HF_ENDPOINT to a mirror"
+            )
+        reason = str(error).strip().split("\n")[0]
+        raise ModelLoadError(f"cannot load the model {path!r}: {advice} ({reason})") from error
+
+
+@contextmanager
+def _quiet_load_report() -> Iterator[None]:
+    """Silence the table of missing keys: a new head is expected, and reported by us."""
+    report = logging.getLogger("transformers.modeling_utils")
+    level = report.level
+    report.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        report.setLevel(level)
+
+
+def freeze(model: PreTrainedModel, *, embeddings: bool = False, encoder: bool = False) -> None:
+    """Stop the gradient of the token embedding table, or of the whole encoder.
+
+    English sentences send no gradient to the rows of Chinese tokens; a table that is trained on
+    English alone can move away from its Chinese half. Freezing it keeps the two aligned.
+    """
+    if encoder:
+        model.base_model.requires_grad_(False)
+    if embeddings:
+        model.get_input_embeddings().requires_grad_(False)
+
+
+def count_parameters(model: nn.Module, *, trainable: bool = False) -> int:
+    """Number of parameters, or of those that are trained."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad or not trainable)
+
+
+def peak_memory_mib() -> float:
+    """The largest memory so far in MiB: the GPU's where there is one, else the process's."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 2**20
+    try:
+        import resource
+    except ImportError:  # Windows
+        return float("nan")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)  # bytes there, KiB elsewhere
+
+
+_LAYER = re.compile(r"\.(?:layers?|h|block)\.(\d+)\.")
+
+
+def parameter_groups(
+    model: PreTrainedModel,
+    *,
+    learning_rate: float,
+    weight_decay: float,
+    decay_parameters: set[str],
+    head_learning_rate: float | None = None,
+    embedding_learning_rate: float | None = None,
+    layer_decay: float = 1.0,
+) -> list[dict[str, Any]]:
+    r"""Optimizer groups with a learning rate of their own for embeddings, layers and head.
+
+    Layer *l* of *n* trains at :math:`\eta \, d^{\,n-1-l}` and the embeddings at
+    :math:`\eta \, d^{\,n}`, with :math:`d` = ``layer_decay`` (Howard and Ruder 2018; the values
+    around 0.9 are those of ELECTRA).
+
+    Args:
+        model: The model to be trained, with or without adapters.
+        learning_rate: :math:`\eta`, of the last layer.
+        weight_decay: Decay of the parameters in ``decay_parameters``; the others have none.
+        decay_parameters: Names that decay: matrices, not biases and norms.
+        head_learning_rate: Rate of everything that is not the encoder; None: ``learning_rate``.
+        embedding_learning_rate: Rate of the token table; None: as layer decay says.
+        layer_decay: 1.0 trains all layers at one rate.
+    """
+    table = {id(p) for p in model.get_input_embeddings().parameters()}
+    encoder = {id(p) for p in _base(model).base_model.parameters()}
+    layers = [int(m[1]) for name, _ in model.named_parameters() if (m := _LAYER.search(name))]
+    num_layers = max(layers, default=-1) + 1
+
+    def rate(name: str, parameter: nn.Parameter) -> float:
+        if id(parameter) in table and embedding_learning_rate is not None:
+            return embedding_learning_rate
+        if id(parameter) not in encoder or "modules_to_save" in name:
+            return head_learning_rate if head_learning_rate is not None else learning_rate
+        layer = _LAYER.search(name)
+        if layer:
+            return learning_rate * layer_decay ** (num_layers - 1 - int(layer[1]))
+        return learning_rate * (layer_decay**num_layers if "embed" in name else 1.0)
+
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            decay = weight_decay if name in decay_parameters else 0.0
+            groups.setdefault((rate(name, parameter), decay), []).append(parameter)
+    return [
+        {"params": parameters, "lr": lr, "weight_decay": decay}
+        for (lr, decay), parameters in groups.items()
+    ]
+
+
+def _base(model: nn.Module) -> PreTrainedModel:
+    """The model below the wrapper of an adapter, if there is one."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model

@@ -1,0 +1,152 @@
+"""The files that a run leaves beside its model, and the folder they go into."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from accelerate import PartialState
+from datasets import Dataset
+from transformers.trainer_utils import get_last_checkpoint
+
+from xlingual.errors import ConfigError, OutputError
+from xlingual.evaluation import LabelPredictions, TransferReport
+from xlingual.labels import LabelSpace
+from xlingual.training_args import TransferArguments
+
+logger = logging.getLogger(__name__)
+
+__all__ = ["prepare_output_dir", "write_predictions", "write_report"]
+
+
+def prepare_output_dir(args: TransferArguments) -> str | None:
+    """Make the output folder, or refuse it before any work is done.
+
+    Returns:
+        The checkpoint to resume from, or None to begin at the beginning: a run that was killed
+        before its first checkpoint is resumed by starting it again.
+
+    Raises:
+        OutputError: It cannot be written, or it holds files and neither ``--overwrite_output`` nor
+            ``--resume_from_checkpoint`` was given.
+        ConfigError: The checkpoint to resume from is not there.
+    """
+    folder = Path(args.output_dir or ".")
+    resume = args.resume_from_checkpoint
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"--output_dir {folder} is a file; give a folder")
+    if folder.is_dir() and any(folder.iterdir()) and not (args.overwrite_output or resume):
+        raise OutputError(
+            f"--output_dir {folder} is not empty, and nothing is overwritten unasked; give another "
+            "folder, --resume_from_checkpoint true to go on with it, or --overwrite_output true"
+        )
+    PartialState().wait_for_everyone()  # no process may fill the folder before all have looked
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"--output_dir {folder} cannot be made: {error.strerror}") from error
+    if not os.access(folder, os.W_OK):
+        raise OutputError(f"--output_dir {folder} cannot be written; check its permissions")
+    if args.overwrite_output and not resume and PartialState().is_main_process:
+        for checkpoint in folder.glob("checkpoint-*"):
+            shutil.rmtree(checkpoint, ignore_errors=True)
+    return _checkpoint(folder, str(resume)) if resume else None
+
+
+def _checkpoint(folder: Path, resume: str) -> str | None:
+    if resume.lower() == "true":
+        last = get_last_checkpoint(str(folder))
+        logger.info("resuming from %s", last or "the beginning: there is no checkpoint yet")
+        return last
+    if not Path(resume, "trainer_state.json").is_file():
+        raise ConfigError(
+            f"--resume_from_checkpoint {resume}: expected true, or a checkpoint-N folder with a "
+            "trainer_state.json in it"
+        )
+    return resume
+
+
+def write_report(
+    output_dir: str | Path,
+    report: TransferReport,
+    *configs: Any,
+    rows: Mapping[str, Dataset] | None = None,
+) -> None:
+    """Write ``all_results.json``, ``run_config.yaml`` and ``predictions_<name>.jsonl``.
+
+    All in UTF-8, without escapes.
+
+    Args:
+        output_dir: The run's folder.
+        report: The figures.
+        configs: The resolved dataclasses of the run; secrets among them are left out.
+        rows: The evaluated sets by name; their texts go beside the predictions.
+    """
+    folder = Path(output_dir)
+    (folder / "all_results.json").write_text(
+        json.dumps(report.results(), ensure_ascii=False, indent=2) + "\n", encoding="utf-8"
+    )
+    config: dict[str, Any] = {}
+    for part in configs:
+        config.update(part.to_dict() if hasattr(part, "to_dict") else asdict(part))
+    plain = {
+        key: value
+        for key, value in config.items()
+        if not key.endswith("_token") and isinstance(value, (str, int, float, bool, list))
+    }
+    (folder / "run_config.yaml").write_text(
+        yaml.safe_dump(plain, allow_unicode=True, sort_keys=True), encoding="utf-8"
+    )
+    for scores in report.sets:
+        write_predictions(
+            folder / f"predictions_{scores.name}.jsonl",
+            scores.output,
+            texts=_texts((rows or {}).get(scores.name), report),
+            label_space=report.label_space,
+        )
+
+
+def _texts(dataset: Dataset | None, report: TransferReport) -> dict[str, Sequence[str]]:
+    if dataset is None:
+        return {}
+    wanted = (*report.task.text_columns, "domain_name")
+    return {column: list(dataset[column]) for column in wanted if column in dataset.column_names}
+
+
+def write_predictions(
+    path: str | Path,
+    output: LabelPredictions,
+    *,
+    texts: Mapping[str, Sequence[str]],
+    label_space: LabelSpace,
+) -> None:
+    """Write one JSON line per row: its text, gold label, predicted label and probabilities.
+
+    Args:
+        path: The file.
+        output: References, predictions and probabilities.
+        texts: The text columns of the set, in the order of the rows.
+        label_space: Names of the labels.
+    """
+
+    def names(value: np.ndarray) -> str | list[str] | None:
+        if np.ndim(value):
+            return [n for n, on in zip(label_space.names, value, strict=True) if on == 1]
+        return label_space.names[value] if value >= 0 else None
+
+    with Path(path).open("w", encoding="utf-8") as lines:
+        for row, (reference, prediction, probs) in enumerate(zip(*output, strict=True)):
+            record: dict[str, Any] = {column: values[row] for column, values in texts.items()}
+            record |= {"label": names(reference), "prediction": names(prediction)}
+            record["probs"] = {
+                name: round(float(p), 6) for name, p in zip(label_space.names, probs, strict=True)
+            }
+            lines.write(json.dumps(record, ensure_ascii=False) + "\n")

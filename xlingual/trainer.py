@@ -1,0 +1,394 @@
+"""``TransferTrainer``: transformers' ``Trainer`` with a task, label names, domains and weights."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from datasets import Dataset
+from torch import nn
+from transformers import (
+    DataCollatorWithPadding,
+    EarlyStoppingCallback,
+    EvalPrediction,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    Trainer,
+    TrainerCallback,
+    set_seed,
+)
+
+from xlingual.adapters import add_adapter, save_base_model
+from xlingual.data import TransferSampler, encode
+from xlingual.errors import ConfigError, DataError
+from xlingual.evaluation import (
+    LabelPredictions,
+    TransferReport,
+    classification_scores,
+    multi_label_scores,
+    score_set,
+)
+from xlingual.labels import LabelSpace
+from xlingual.modeling import (
+    copy_weights,
+    count_parameters,
+    freeze,
+    load_model,
+    load_tokenizer,
+    parameter_groups,
+    peak_memory_mib,
+)
+from xlingual.tasks import IGNORE_INDEX, Task, get_task
+from xlingual.training_args import TransferArguments, preset_for
+from xlingual.weights import resolve_class_weights
+
+__all__ = ["TransferTrainer"]
+
+logger = logging.getLogger(__name__)
+
+EvalDatasets = Dataset | dict[str, Dataset] | None
+
+
+class _SetEpoch(TrainerCallback):
+    """Tells the sampler which epoch begins.
+
+    The loader does so too, but not below the two wrappers that a resumed, distributed run puts
+    around the batch sampler; there the order would be that of epoch 0.
+    """
+
+    def __init__(self, trainer: TransferTrainer) -> None:
+        self.trainer = trainer
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if self.trainer.train_sampler is not None:
+            self.trainer.train_sampler.set_epoch(int(state.epoch))
+
+
+class TransferTrainer(Trainer):
+    r"""Fine-tunes an encoder on source (and target) rows; everything else is ``Trainer``'s.
+
+    Data sets are given as text: ``Dataset`` in canonical columns (``text``, ``label``, ...), or
+    already encoded. The loss is computed from the logits,
+
+    .. math:: L = \frac{1}{N} \sum_i w_i \, \ell_i
+
+    with *N* the number of labelled rows in the whole step (over accumulated batches and
+    processes), :math:`w_i` the row's weight and :math:`\ell_i` the task's loss: eight batches of
+    one row give the gradient of one batch of eight.
+
+    Args:
+        model: A folder or hub id, a loaded model with a head (and an adapter), or None for the
+            embedded encoder.
+        args: The run's settings.
+        data_collator: Default: pad to the longest row of the batch.
+        train_dataset: Rows to train on; ``transfer.mix_domains`` makes one set of several.
+        eval_dataset: One set or several by name, for example ``{"en": ..., "zh": ...}``.
+        processing_class: The tokenizer; default: that of ``model``.
+        task: ``"sequence"``, ``"pair"`` or ``"multi_label"``.
+        label_space: The label names; default: those of ``train_dataset``.
+        model_revision: Branch, tag or commit, where ``model`` is a hub id.
+
+    Raises:
+        ConfigError: Arguments that contradict each other or the data.
+        LabelSpaceError: Labels of a set that the label space does not have.
+        ModelLoadError: The model cannot be loaded.
+    """
+
+    # The loss is ours and already divided by all labelled rows of the step.
+    loss_is_scaled_for_ga = True
+
+    def __init__(
+        self,
+        model: PreTrainedModel | str | None = None,
+        args: TransferArguments | None = None,
+        data_collator: Callable[..., Any] | None = None,
+        train_dataset: Dataset | None = None,
+        eval_dataset: EvalDatasets = None,
+        processing_class: PreTrainedTokenizerBase | None = None,
+        compute_metrics: Callable[[EvalPrediction], dict[str, float]] | None = None,
+        callbacks: list[TrainerCallback] | None = None,
+        optimizers: tuple[Any, Any] = (None, None),
+        *,
+        task: str | Task = "sequence",
+        label_space: LabelSpace | None = None,
+        model_revision: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        args = args if args is not None else TransferArguments(output_dir="xlingual-output")
+        args = copy.copy(args)  # the presets filled in below are this run's own
+        self.task = get_task(task) if isinstance(task, str) else task
+        self.train_sampler: TransferSampler | None = None
+        set_seed(args.seed)  # the head's first weights are part of what a seed decides
+        if isinstance(model, nn.Module):
+            self.label_space = label_space or LabelSpace.from_id2label(model.config.id2label)
+            self.new_parameters = frozenset[str]()
+            path = model.name_or_path
+        else:
+            path = model
+            model, self.label_space, self.new_parameters = load_model(
+                path,
+                task=self.task,
+                label_space=label_space or _label_space_of(train_dataset, self.task),
+                revision=model_revision,
+            )
+        if processing_class is None:
+            processing_class = load_tokenizer(path, revision=model_revision)
+        model = self._prepare_model(model, args)
+        self.processing_class = processing_class
+        self.args = args
+        self.class_weights = resolve_class_weights(
+            args.class_weights, train_dataset, task=self.task, label_space=self.label_space
+        )
+        if args.selection_metric_prefix is not None:
+            args.metric_for_best_model = self._selection_metric(eval_dataset)
+            if args.early_stopping_patience is not None:
+                stopper = EarlyStoppingCallback(args.early_stopping_patience)
+                callbacks = [*(callbacks or []), stopper]
+        super().__init__(
+            model=model,
+            args=args,
+            data_collator=data_collator or DataCollatorWithPadding(processing_class),
+            train_dataset=self._encoded(train_dataset),
+            eval_dataset=(
+                {name: self._encoded(rows) for name, rows in eval_dataset.items()}
+                if isinstance(eval_dataset, dict)
+                else self._encoded(eval_dataset)
+            ),
+            processing_class=processing_class,
+            compute_metrics=compute_metrics or self._score,
+            callbacks=callbacks,
+            optimizers=optimizers,
+            **kwargs,
+        )
+        self.add_callback(_SetEpoch(self))
+
+    def _prepare_model(self, model: PreTrainedModel, args: TransferArguments) -> PreTrainedModel:
+        """Settings by size, then what is frozen, then the adapter."""
+        embeddings = count_parameters(model.get_input_embeddings())
+        args.apply_preset(preset_for(count_parameters(model.base_model) - embeddings))
+        freeze(model, embeddings=bool(args.freeze_embeddings), encoder=args.freeze_encoder)
+        if args.adapter == "none" or hasattr(model, "peft_config"):
+            return model
+        return add_adapter(
+            model,
+            kind=args.adapter,
+            task=self.task,
+            new_parameters=self.new_parameters,
+            rank=args.adapter_rank,
+            alpha=args.adapter_alpha,
+            dropout=args.adapter_dropout,
+            target_modules=args.adapter_target_modules,
+        )
+
+    def _selection_metric(self, eval_dataset: EvalDatasets) -> str:
+        """The key that selection watches, checked before the first step and not after an epoch."""
+        language = str(self.args.selection_metric_prefix).removeprefix("eval_")
+        names = list(eval_dataset) if isinstance(eval_dataset, dict) else []
+        if language not in names:
+            raise ConfigError(
+                f"--selection {self.args.selection} needs an evaluation set named {language!r}; "
+                f"got {', '.join(names) or 'none by name'}; give --source_validation (source_dev) "
+                "or --target_validation (target_dev)"
+            )
+        return f"eval_{language}_{self.task.primary_metric}"
+
+    def _encoded(self, dataset: Dataset | None) -> Dataset | None:
+        if dataset is None or "input_ids" in dataset.column_names:
+            return dataset
+        if not len(dataset):
+            raise DataError("a data set has no rows; expected at least one")
+        return encode(
+            dataset,
+            tokenizer=self.processing_class,
+            task=self.task,
+            label_space=self.label_space,
+            max_length=self.args.max_length,
+        )
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, torch.Tensor | Any],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> torch.Tensor | tuple[torch.Tensor, Any]:
+        """The weighted mean of the task's row losses, over all labelled rows of the step."""
+        inputs = dict(inputs)
+        labels = inputs.pop("labels")
+        inputs.pop("domain", None)
+        weight = inputs.pop("weight", None)
+        outputs = model(**inputs)
+        losses = self.task.loss_per_row(
+            outputs.logits,
+            labels,
+            class_weights=None
+            if self.class_weights is None
+            else self.class_weights.to(outputs.logits.device),
+            label_smoothing=self.args.label_smoothing_factor,
+        )
+        if weight is not None:
+            losses = losses * weight
+        if num_items_in_batch is None:
+            num_items_in_batch = _num_labelled(labels)
+        loss = losses.sum() / num_items_in_batch
+        if model.training:
+            loss = loss * self.accelerator.num_processes  # gradients are averaged over processes
+        return (loss, outputs) if return_outputs else loss
+
+    def _get_num_items_in_batch(
+        self, batch_samples: list[dict[str, torch.Tensor]], device: torch.device
+    ) -> torch.Tensor | None:
+        """Labelled rows of a whole step: over its accumulated batches, and over processes."""
+        if not batch_samples:
+            return None
+        count = sum(_num_labelled(batch["labels"]) for batch in batch_samples)
+        count = torch.as_tensor(count, device=device)
+        if self.model.training and self.args.world_size > 1:
+            count = self.accelerator.gather(count.reshape(1)).sum()
+        return count.clamp(min=1)
+
+    def _set_signature_columns_if_needed(self) -> None:
+        if self._signature_columns is None:
+            super()._set_signature_columns_if_needed()
+            self._signature_columns += ["domain", "weight"]
+
+    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Any:
+        rows = train_dataset if train_dataset is not None else self.train_dataset
+        if self.args.train_sampling_strategy != "random" or rows is None:
+            return super()._get_train_sampler(train_dataset)
+        encoded = self.train_dataset  # `rows` may have lost the columns the model does not read
+        self.train_sampler = TransferSampler(
+            encoded["length"] if "length" in encoded.column_names else [1] * len(rows),
+            batch_size=self._train_batch_size,
+            domains=encoded["domain"] if "domain" in encoded.column_names else None,
+            target_share=self.args.target_share,
+            seed=self.args.data_seed if self.args.data_seed is not None else self.args.seed,
+        )
+        return self.train_sampler
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        """AdamW, with learning rates of their own for embeddings, layers and head where set."""
+        args = self.args
+        rates = (args.head_learning_rate, args.embedding_learning_rate)
+        if self.optimizer is not None or (rates == (None, None) and args.layer_decay == 1.0):
+            return super().create_optimizer(model)
+        model = self.model if model is None else model
+        optimizer_class, optimizer_kwargs = self.get_optimizer_cls_and_kwargs(args, model)
+        groups = parameter_groups(
+            self.accelerator.unwrap_model(model),
+            learning_rate=args.learning_rate,
+            weight_decay=args.weight_decay,
+            decay_parameters=set(self.get_decay_parameter_names(model)),
+            head_learning_rate=args.head_learning_rate,
+            embedding_learning_rate=args.embedding_learning_rate,
+            layer_decay=args.layer_decay,
+        )
+        self.optimizer = optimizer_class(groups, **optimizer_kwargs)
+        return self.optimizer
+
+    def _score(self, prediction: EvalPrediction) -> dict[str, float]:
+        """Accuracy and macro-F1 while training; the report has the rest, with intervals."""
+        scores = multi_label_scores if self.task.name == "multi_label" else classification_scores
+        everything = scores(
+            references=prediction.label_ids,
+            predictions=self.task.decide(prediction.predictions),
+            label_names=self.label_space.names,
+        )
+        return {name: everything[name] for name in ("accuracy", "macro_f1")}
+
+    def start_from(self, other: TransferTrainer) -> None:
+        """Go on from what another trainer has learnt; a head of other labels starts anew."""
+        copy_weights(other.model, self.model, head=self.label_space == other.label_space)
+
+    def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
+        """Also write the base beside a final adapter, so that the folder loads by itself."""
+        super()._save(output_dir, state_dict)
+        folder = Path(output_dir or self.args.output_dir)
+        if folder.name.startswith("checkpoint-") or not hasattr(self.model, "peft_config"):
+            return
+        base = self.model.get_base_model().name_or_path
+        wanted = self.args.save_base_model
+        if wanted or (wanted is None and (not base or Path(base).is_dir())):
+            save_base_model(self.model, folder)
+
+    def predict_labels(self, dataset: Dataset) -> LabelPredictions:
+        """Predict a set of rows, given as text or encoded, in the order they are in.
+
+        Rows are read longest first, so that a batch pads little and a batch that is too large for
+        the memory fails at once.
+        """
+        encoded = self._encoded(dataset)
+        order = np.argsort(encoded["length"], kind="stable")[::-1]
+        output = self.predict(encoded.select(order))
+        logits = output.predictions.astype("float32")
+        place = np.argsort(order)
+        probability = torch.sigmoid if self.task.name == "multi_label" else _softmax
+        return LabelPredictions(
+            references=output.label_ids[place],
+            predictions=self.task.decide(logits)[place],
+            probs=probability(torch.from_numpy(logits)).numpy()[place],
+        )
+
+    def evaluate_transfer(
+        self, *, source: Mapping[str, Dataset], targets: Mapping[str, Dataset]
+    ) -> TransferReport:
+        """Score the trained model on source and target sets, with intervals, gap and costs.
+
+        Args:
+            source: Source sets, named as in the metric keys, for example ``{"en": ...}``.
+            targets: Target sets, ``{"zh": ...}`` or ``{"zh_hotel": ..., "zh_books": ...}``.
+        """
+        scores = {
+            name: score_set(
+                name, self.predict_labels(rows), task=self.task, label_space=self.label_space
+            )
+            for name, rows in {**source, **targets}.items()
+        }
+        return TransferReport(
+            task=self.task,
+            label_space=self.label_space,
+            source=[scores[name] for name in source],
+            targets=[scores[name] for name in targets],
+            selection=self.args.selection,
+            costs=self._costs(),
+        )
+
+    def _costs(self) -> dict[str, float]:
+        """Training time and speed, parameters, and the largest memory the run has taken."""
+        logs = (log for log in reversed(self.state.log_history) if "train_runtime" in log)
+        last = next(logs, {})
+        costs = {
+            key: last[key] for key in ("train_runtime", "train_samples_per_second") if key in last
+        }
+        costs["trainable_parameters"] = count_parameters(self.model, trainable=True)
+        costs["parameters"] = count_parameters(self.model)
+        costs["peak_memory_mib"] = peak_memory_mib()
+        return costs
+
+
+def _softmax(logits: torch.Tensor) -> torch.Tensor:
+    return logits.softmax(dim=-1)
+
+
+def _num_labelled(labels: torch.Tensor) -> torch.Tensor:
+    """Rows with a label: (batch,), or (batch, labels) with ``-100`` throughout where unlabelled."""
+    labelled = labels != IGNORE_INDEX
+    return labelled.flatten(1).any(dim=1).sum() if labels.dim() > 1 else labelled.sum()
+
+
+def _label_space_of(dataset: Dataset | None, task: Task) -> LabelSpace:
+    """The names in the label column of the training set."""
+    if dataset is None or task.label_column not in dataset.column_names:
+        raise ConfigError(
+            "the label names are not known: give label_space, or a train_dataset with the column "
+            f"{task.label_column!r}"
+        )
+    values = dataset.unique(task.label_column) if task.name != "multi_label" else [
+        name for names in dataset[task.label_column] for name in names or []
+    ]  # fmt: skip
+    return LabelSpace.from_labels(value for value in values if value is not None)

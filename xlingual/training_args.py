@@ -1,0 +1,205 @@
+"""``TransferArguments``: what transformers' ``TrainingArguments`` say, and what transfer adds."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import TrainingArguments
+
+from xlingual.adapters import ADAPTERS
+from xlingual.errors import ConfigError
+
+__all__ = ["Preset", "TransferArguments", "preset_for"]
+
+SELECTIONS = ("last", "source_dev", "target_dev")
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Settings that fit a size of encoder; a flag that is set always wins."""
+
+    name: str
+    learning_rate: float
+    adapter_learning_rate: float
+    head_learning_rate: float | None
+    freeze_embeddings: bool
+
+
+# By parameters of the encoder without its embeddings. Base and large: the usual recipe for XLM-R
+# (Conneau et al. 2020) and LoRA at ten times that; small: MiniLM's 5e-5. Tiny is measured on the
+# embedded encoder, see the README's table.
+_PRESETS = (
+    (10_000_000, Preset("tiny", 3e-4, 1e-3, 1e-3, True)),
+    (50_000_000, Preset("small", 5e-5, 5e-4, None, False)),
+    (200_000_000, Preset("base", 2e-5, 3e-4, None, False)),
+    (float("inf"), Preset("large", 1e-5, 2e-4, None, False)),
+)
+
+
+def preset_for(num_parameters: int) -> Preset:
+    """The preset for an encoder with so many parameters, embeddings not counted."""
+    return next(preset for limit, preset in _PRESETS if num_parameters <= limit)
+
+
+def _option(default: Any, text: str) -> Any:
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass
+class TransferArguments(TrainingArguments):
+    """Arguments of a transfer run; everything of ``TrainingArguments`` keeps its meaning.
+
+    Defaults that differ from transformers: ``learning_rate`` by the size of the encoder, batches
+    of 32, 10% warm-up, weight decay 0.01, a checkpoint each epoch of which the last two are kept,
+    and bfloat16 where the hardware computes in it.
+
+    Raises:
+        ConfigError: Flags that contradict each other; all of them are named at once.
+    """
+
+    output_dir: str | None = _option(None, "Where the model, checkpoints and results go.")
+    learning_rate: float | None = _option(None, "Peak learning rate; left out: by encoder size.")
+    per_device_train_batch_size: int = _option(32, "Rows of a training batch on one device.")
+    per_device_eval_batch_size: int = _option(128, "Rows of an evaluation batch on one device.")
+    warmup_steps: float = _option(0.1, "Warm-up steps, or below 1 a share of all steps.")
+    weight_decay: float = _option(0.01, "Decay of matrices.")
+    save_strategy: str = _option("epoch", "When to write a checkpoint: no, epoch, steps.")
+    save_total_limit: int | None = _option(2, "Checkpoints kept.")
+    logging_steps: float = _option(50, "Steps between two log lines.")
+
+    overwrite_output: bool = _option(False, "Write into an output folder that holds files.")
+    source_language: str = _option("en", "Language of the labelled data; names its metrics.")
+    target_language: str = _option("zh", "Language to be served; names its metrics.")
+    max_length: int = _option(128, "Tokens of a row; longer text is truncated.")
+    precision: str = _option("auto", "auto, fp32, bf16 or fp16 (the weights stay float32).")
+
+    adapter: str = _option("none", "none (full fine-tuning), lora, dora or ia3.")
+    adapter_rank: int = _option(16, "Rank of LoRA and DoRA.")
+    adapter_alpha: int | None = _option(None, "Scale of LoRA and DoRA; left out: twice the rank.")
+    adapter_dropout: float = _option(0.0, "Dropout before the adapter.")
+    adapter_target_modules: list[str] | None = _option(
+        None, "Module names the adapter goes on; left out: all linear layers of the blocks."
+    )
+    save_base_model: bool | None = _option(
+        None, "Save the base beside an adapter, so that the folder loads by itself; "
+        "left out: yes if the base is a local folder, no if it is on a hub.",
+    )  # fmt: skip
+
+    freeze_embeddings: bool | None = _option(
+        None, "Do not train the token embeddings; left out: by encoder size."
+    )
+    freeze_encoder: bool = _option(False, "Train the head only.")
+    embedding_learning_rate: float | None = _option(None, "Learning rate of the token embeddings.")
+    head_learning_rate: float | None = _option(None, "Learning rate of the head.")
+    layer_decay: float = _option(1.0, "Factor on the learning rate per layer below the last.")
+    class_weights: str = _option(
+        "none", 'none, auto (inverse frequency) or "negative=2,neutral=1".'
+    )
+    target_share: float | None = _option(
+        None, "Target rows as a share of every batch (up-sampled); left out: as in the data."
+    )
+    selection: str = _option(
+        "last", "Which weights are kept: last (a fixed budget), source_dev (best on source "
+        "validation) or target_dev (best on target validation; reported as oracle).",
+    )  # fmt: skip
+    early_stopping_patience: int | None = _option(
+        None, "Stop after so many evaluations without a gain on the selection's set."
+    )
+
+    def __post_init__(self) -> None:
+        self._check()
+        if not self.bf16 and not self.fp16:
+            self._choose_precision()
+        if self.selection != "last":
+            self.eval_strategy = self.save_strategy
+            self.load_best_model_at_end = True
+            self.greater_is_better = True
+        super().__post_init__()
+
+    def _check(self) -> None:
+        """Report all contradictions together, before anything is loaded."""
+        problems = []
+        for name, value, allowed in (
+            ("adapter", self.adapter, ADAPTERS),
+            ("selection", self.selection, SELECTIONS),
+            ("precision", self.precision, PRECISIONS),
+        ):
+            if value not in allowed:
+                problems.append(f"--{name} takes {', '.join(allowed)}; got {value!r}")
+        if self.freeze_encoder and self.adapter != "none":
+            problems.append("--freeze_encoder trains the head only; leave out --adapter, or it")
+        if self.freeze_embeddings and self.embedding_learning_rate is not None:
+            problems.append("--freeze_embeddings and --embedding_learning_rate exclude each other")
+        if self.early_stopping_patience is not None and self.selection == "last":
+            problems.append(
+                "--early_stopping_patience needs to know on what: add --selection source_dev "
+                "(or target_dev, an oracle)"
+            )
+        if self.selection != "last" and self.save_strategy == "no":
+            problems.append(
+                f"--selection {self.selection} needs checkpoints; drop save_strategy no"
+            )
+        if not 0 < self.layer_decay <= 1:
+            problems.append(f"--layer_decay must be in (0, 1]; got {self.layer_decay}")
+        if self.target_share is not None and not 0 < self.target_share < 1:
+            problems.append(f"--target_share must be between 0 and 1; got {self.target_share}")
+        for name in ("max_length", "adapter_rank", "per_device_train_batch_size"):
+            if getattr(self, name) < 1:
+                problems.append(f"--{name} must be at least 1; got {getattr(self, name)}")
+        if problems:
+            raise ConfigError("; ".join(problems))
+
+    def _choose_precision(self) -> None:
+        on_gpu = torch.cuda.is_available() and not self.use_cpu
+        if not on_gpu and not torch.backends.mps.is_available():
+            self.use_cpu = True  # transformers takes bf16 without a GPU only when this is said
+        self.fp16 = self.precision == "fp16"
+        self.bf16 = self.precision == "bf16" or (self.precision == "auto" and has_bf16(on_gpu))
+
+    @property
+    def selection_metric_prefix(self) -> str | None:
+        """The evaluated set that the selection looks at, as metric keys begin; None for last."""
+        language = {"source_dev": self.source_language, "target_dev": self.target_language}
+        return f"eval_{language[self.selection]}" if self.selection in language else None
+
+    def for_stage(self, name: str, **settings: Any) -> TransferArguments:
+        """The arguments of one stage of a run that trains several times.
+
+        Args:
+            name: The stage's folder below ``output_dir``.
+            settings: What differs in this stage, where the user has not set it.
+        """
+        stage = copy.copy(self)
+        stage.output_dir = str(Path(self.output_dir or ".") / name)
+        stage.resume_from_checkpoint = "true" if self.resume_from_checkpoint else None
+        for key, value in settings.items():
+            if getattr(self, key) is None:
+                setattr(stage, key, value)
+        return stage
+
+    def apply_preset(self, preset: Preset) -> None:
+        """Fill what the user left open with the settings for the encoder's size."""
+        uses_adapter = self.adapter != "none"
+        if self.learning_rate is None:
+            self.learning_rate = (
+                preset.adapter_learning_rate if uses_adapter else preset.learning_rate
+            )
+        if self.head_learning_rate is None:
+            self.head_learning_rate = preset.head_learning_rate
+        if self.freeze_embeddings is None:
+            self.freeze_embeddings = (
+                preset.freeze_embeddings and self.embedding_learning_rate is None
+            )
+
+
+def has_bf16(on_gpu: bool) -> bool:
+    """Whether bfloat16 is computed natively; emulated it is far slower than float32."""
+    if on_gpu:
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
