@@ -1,4 +1,4 @@
-"""A few Chinese labels: k shots per label beside the English data, kept only if they help.
+r"""A few Chinese labels: k shots per label beside the English data, kept only if they help.
 
     accelerate launch recipes/few_shot.py \
         --source_train reviews.en.csv --target_train hotel.zh.jsonl --shots_per_label 16 \

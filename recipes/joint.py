@@ -1,4 +1,4 @@
-"""Many Chinese labels: one model on several weighted sources and targets.
+r"""Many Chinese labels: one model on several weighted sources and targets.
 
     accelerate launch recipes/joint.py \
         --source_train books.csv,films=dvd.csv*0.5 --target_train hotel=hotel.zh.jsonl*2 \

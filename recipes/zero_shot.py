@@ -1,4 +1,4 @@
-"""English labels only: train on the source, serve the target.
+r"""English labels only: train on the source, serve the target.
 
     accelerate launch recipes/zero_shot.py \
         --source_train reviews.en.csv --target_test hotel.zh.jsonl --output_dir out

@@ -83,7 +83,7 @@ def test_character_tables_are_disjoint_and_free_of_repetitions() -> None:
     [
         (SIMPLIFIED, "zh"),
         (TRADITIONAL, "zh"),
-        (SIMPLIFIED + ["ok", "好", "123"], "zh"),
+        ([*SIMPLIFIED, "ok", "好", "123"], "zh"),
         (["Lovely place.", "Would not stay again", "👍", "10/10"], "en"),
         (["Lovely place.", "房间很干净"], "und"),
         (["部屋はとても綺麗でした。"], "und"),

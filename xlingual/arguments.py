@@ -56,6 +56,7 @@ class DataArguments:
     tokens_column: str | None = _option(None, "Column of tokens.")
     tags_column: str | None = _option(None, "Column of tags.")
     domain_column: str | None = _option(None, "Column of a domain name.")
+    weight_column: str | None = _option(None, "Column of a factor on the row's loss.")
     label_map: str | None = _option(None, 'Renames labels at load: "1=positive,0=negative".')
     max_train_rows: int | None = _option(
         None, "Train on at most so many rows of each set, for a quick trial."

@@ -1,4 +1,4 @@
-"""``xlingual RECIPE --config x.yaml key=value``, ``xlingual env``, and what every recipe runs in."""
+"""``xlingual RECIPE --config x.yaml key=value``, ``xlingual env``, and how a recipe is run."""
 
 from __future__ import annotations
 
@@ -103,6 +103,9 @@ def _set_up_logging() -> None:
     package = logging.getLogger("xlingual")
     package.handlers, package.propagate = [handler], False
     package.setLevel(logging.INFO if os.environ.get("RANK", "0") == "0" else logging.ERROR)
+    # Bars for reading and writing a few files hide the ones that tell how long training takes.
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 
 def _docstring(recipe: Callable[[list[str]], None]) -> str:

@@ -7,6 +7,7 @@ Chinese file is sorted another way. Ids are therefore never compared; names are.
 from __future__ import annotations
 
 import difflib
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,15 +17,20 @@ from xlingual.errors import ConfigError, LabelSpaceError
 __all__ = ["LabelSpace", "normalize_label", "parse_label_map"]
 
 
+_SEPARATOR = re.compile(r"_|(?<=\w)-(?=\w)")
+
+
 def normalize_label(name: str) -> str:
     """The form in which two label names are compared: NFKC, case-folded, separators unified.
+
+    A hyphen separates only between words: ``-1`` is not ``1``.
 
     Example:
         >>> normalize_label(" Not_Entailment ") == normalize_label("not entailment")
         True
     """
     folded = unicodedata.normalize("NFKC", name).casefold()
-    return " ".join(folded.replace("_", " ").replace("-", " ").split())
+    return " ".join(_SEPARATOR.sub(" ", folded).split())
 
 
 def parse_label_map(spec: str | None) -> dict[str, str]:
@@ -42,8 +48,9 @@ def parse_label_map(spec: str | None) -> dict[str, str]:
             raise ConfigError(
                 f"--label_map takes old=new pairs such as '1=positive,0=negative'; got {part!r}"
             )
-        if mapping.setdefault(normalize_label(old), new) != new:
-            raise ConfigError(f"--label_map renames {old!r} twice: {mapping[old]!r} and {new!r}")
+        other = mapping.setdefault(normalize_label(old), new)
+        if other != new:
+            raise ConfigError(f"--label_map renames {old!r} twice: to {other!r} and to {new!r}")
     return mapping
 
 

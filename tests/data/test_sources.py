@@ -171,8 +171,7 @@ def test_what_is_written_is_read(entries: list[tuple[str, str, float]]) -> None:
 def test_any_spec_is_read_or_refused_with_a_config_error(spec: str) -> None:
     try:
         sources = parse_sources(spec, default_name="source_train")
-    except ConfigError as error:
-        assert "--source_train" in str(error)
-    else:
-        names = [source.name for source in sources]
-        assert len(set(names)) == len(names) > 0
+    except ConfigError:
+        return
+    names = [source.name for source in sources]
+    assert len(set(names)) == len(names) > 0

@@ -69,14 +69,14 @@ def open_folder(source: DataSource) -> Table:
     if isinstance(stored, Dataset):
         if source.split:
             raise DataError(f"{source}: this folder has no splits; leave out '@{source.split}'")
-        return _table(stored)
+        return _table(stored, where=str(source))
     splits = list(stored)
     split = source.split or (splits[0] if len(splits) == 1 else "train")
     if split not in stored:
         raise DataError(f"{source}: there is no split {split!r}; its splits: {', '.join(splits)}")
     if source.split is None and len(splits) > 1:
         logger.warning(f"{source}: took the split 'train' of {', '.join(splits)}; choose by @split")
-    return _table(stored[split])
+    return _table(stored[split], where=str(source))
 
 
 _SAVED_FILES = ("dataset_dict.json", "dataset_info.json", "state.json")
@@ -100,7 +100,7 @@ def open_hub(source: DataSource) -> Table:
         dataset = load_dataset(source.path, source.config, split=source.split or "train")
     except (OSError, ValueError, RuntimeError, ImportError, KeyError) as error:
         raise DataError(_explain_hub_error(source, error)) from error
-    return _table(dataset)
+    return _table(dataset, where=str(source))
 
 
 def _explain_hub_error(source: DataSource, error: Exception) -> str:
@@ -125,8 +125,8 @@ def _explain_hub_error(source: DataSource, error: Exception) -> str:
     return f"{source}: {message} (write hub_id:config@split to choose)"
 
 
-def _table(dataset: Dataset) -> Table:
-    columns = check_header(dataset.column_names, path="the data set")
+def _table(dataset: Dataset, *, where: str) -> Table:
+    columns = check_header(dataset.column_names, path=where)
     names = _label_names(dataset.features)
 
     def read(wanted: Sequence[str]) -> Iterator[Row]:

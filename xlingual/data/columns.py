@@ -63,6 +63,7 @@ class Columns:
     tokens_column: str | None = None
     tags_column: str | None = None
     domain_column: str | None = None
+    weight_column: str | None = None
 
     def __post_init__(self) -> None:
         roles: dict[str, str] = {}
@@ -109,6 +110,8 @@ def resolve_columns(
         label = search.find(role, explicit, names, is_needed=labels == "required")
         if label:
             found[task.label_column] = label[role]
+        # Never guessed: a column called "weight" may well be that of a parcel.
+        found |= search.find("weight", columns.weight_column, ()) if columns.weight_column else {}
     domain = search.find("domain", columns.domain_column, _DOMAIN)
     return found | {"domain_name": domain["domain"]} if domain else found
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from importlib.resources import as_file, files
+import json
+from importlib.resources import files
 
 from datasets import Dataset, DatasetDict
 
@@ -37,7 +38,7 @@ def embedded_corpus() -> DatasetDict:
     corpus = files("xlingual") / "assets" / "corpus"
     splits = {}
     for split in _SPLITS:
-        with as_file(corpus / f"{split}.jsonl") as path:
-            rows = Dataset.from_json(str(path), keep_in_memory=True)
+        lines = (corpus / f"{split}.jsonl").read_text(encoding="utf-8").splitlines()
+        rows = Dataset.from_list([json.loads(line) for line in lines])
         splits[split] = rows.rename_column("domain", "domain_name")
     return DatasetDict(splits)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import logging
+import math
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -112,6 +113,8 @@ def load_source(
     used = resolve_columns(
         table.columns, task=task, columns=columns, labels=labels, where=str(source)
     )
+    if source.is_named and not columns.domain_column:
+        used.pop("domain_name", None)  # the user's name says more than a guessed column
     names = table.label_names.get(used.get(task.label_column, ""), ())
     canonical = _Canonical(
         task, used, labels, LabelReader(names, label_map or {}, label_space), source
@@ -161,12 +164,11 @@ class _Canonical:
         inputs = [*self.task.text_columns]
         if self.task.name == "token" and "text" in self.used:
             inputs.append("text")
-        return Features(
-            {
-                column: List(string) if column in is_list else string
-                for column in (*inputs, self.task.label_column, "domain_name")
-            }
-        )
+        types = {
+            column: List(string) if column in is_list else string
+            for column in (*inputs, self.task.label_column, "domain_name")
+        }
+        return Features(types | ({"weight": Value("float64")} if "weight" in self.used else {}))
 
     def _convert_row(self, values: Mapping[str, Any]) -> dict[str, Any]:
         fields = {column: values.get(name) for column, name in self.used.items()}
@@ -183,6 +185,8 @@ class _Canonical:
             raise UnusableRowError("no label" if self.task.name != "token" else "no tags")
         row[self.task.label_column] = label
         row["domain_name"] = self._domain_name(fields.get("domain_name"))
+        if "weight" in self.used:
+            row["weight"] = _row_weight(fields["weight"])
         return row
 
     def _read_label(self, fields: Mapping[str, Any]) -> Any:
@@ -205,6 +209,16 @@ class _Canonical:
             "reason": reason,
             "content": dict(content),
         }
+
+
+def _row_weight(value: object) -> float:
+    try:
+        weight = float(str(value))
+    except ValueError:
+        weight = math.nan
+    if not 0 <= weight < math.inf:
+        raise UnusableRowError(f"the weight must be a number of at least 0; got {value!r}")
+    return weight
 
 
 def _open(source: DataSource) -> Table:

@@ -139,8 +139,8 @@ def load_transfer_data(
             if role in _TRAINING:
                 weights[role][source.name] = source.weight
     if rejected and rejected_to is not None and PartialState().is_main_process:
-        path = write_rejected(Path(rejected_to) / "rejected_rows.jsonl", rejected)
-        logger.warning("%d rejected rows are in %s", len(rejected), path)
+        path = Path(rejected_to) / "rejected_rows.jsonl"
+        logger.warning("rejected rows: %d, listed in %s", write_rejected(path, rejected), path)
     for role in _TRAINING:
         sets[role] = {
             name: _sample(rows, max_train_rows, seed) for name, rows in sets[role].items()
@@ -265,13 +265,9 @@ def _label_spaces(
 
 def _warn_of_overlap(sets: dict[str, Sets], task: Task) -> None:
     """Say how many test rows were trained on: their score would be memory, not transfer."""
-
-    def texts(rows: Dataset) -> list[tuple[str, ...]]:
-        return list(zip(*(rows[column] for column in task.text_columns), strict=True))
-
-    training = [text for role in _TRAINING for rows in sets[role].values() for text in texts(rows)]
+    training = [rows for role in _TRAINING for rows in sets[role].values()]
     for name, rows in sets["target_test"].items():
-        repeated = find_overlap(training, texts(rows))
+        repeated = find_overlap(training, rows, columns=task.text_columns)
         if repeated:
             logger.warning(
                 "%d of the %d rows of target_test %r are also in the training data; "

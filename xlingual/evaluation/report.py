@@ -162,8 +162,8 @@ class TransferReport:
         if self.summary is not None:
             gap = self.summary.transfer_gap
             lines.append(
-                f"transfer gap ({self.task.primary_metric}, source - target mean): {100 * gap.value:+.1f} "
-                f"[{100 * gap.low:+.1f}, {100 * gap.high:+.1f}] points"
+                f"transfer gap ({self.task.primary_metric}, source - target mean): "
+                f"{100 * gap.value:+.1f} [{100 * gap.low:+.1f}, {100 * gap.high:+.1f}] points"
             )
             if len(self.targets) > 1:
                 worst = self.summary.worst_target_score
