@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import peft
 from torch import nn
@@ -60,7 +61,7 @@ def add_adapter(
         ConfigError: The kind is unknown, or no module matches.
     """
     targets = target_modules or _default_targets(model, kind)
-    common = {
+    common: dict[str, Any] = {
         "task_type": peft.TaskType.TOKEN_CLS if task.name == "token" else peft.TaskType.SEQ_CLS,
         "target_modules": targets,
         "modules_to_save": _modules_to_save(model, new_parameters),
@@ -124,7 +125,7 @@ def save_base_model(model: peft.PeftModel, folder: str | Path) -> None:
     adapter and head together, with the right labels, on a machine that has no other copy of the
     base. The head in the base file is only a place holder: the adapter holds the trained one.
     """
-    base = model.get_base_model()
+    base: Any = model.get_base_model()
     clean = {
         name.replace(".base_layer.", ".").replace(".original_module.", "."): tensor
         for name, tensor in base.state_dict().items()

@@ -25,10 +25,18 @@ def normalize_label(name: str) -> str:
 
     A hyphen separates only between words: ``-1`` is not ``1``.
 
+    Raises:
+        LabelSpaceError: The label is no string; ids of two data sets cannot be compared.
+
     Example:
         >>> normalize_label(" Not_Entailment ") == normalize_label("not entailment")
         True
     """
+    if not isinstance(name, str):
+        raise LabelSpaceError(
+            f"labels are compared by their names, not ids; got {name!r} of type "
+            f"{type(name).__name__}; give the label column as strings"
+        )
     folded = unicodedata.normalize("NFKC", name).casefold()
     return " ".join(_SEPARATOR.sub(" ", folded).split())
 

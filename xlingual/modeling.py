@@ -104,8 +104,8 @@ def load_model(
 def _swap_final_layer(model: PreTrainedModel, auto_class: Any, *, known_new: set[str]) -> set[str]:
     """Renew a head that a checkpoint of another label space brought along.
 
-    Only heads of a fine-tuned checkpoint are concerned; a layer below the final one that pretraining
-    left (the ``head`` of ModernBERT) is a good start and stays.
+    Only heads of a fine-tuned checkpoint are concerned; a layer below the final one that
+    pretraining left (the ``head`` of ModernBERT) is a good start and stays.
     """
     final = [
         name
@@ -278,6 +278,6 @@ def parameter_groups(
     ]
 
 
-def _base(model: nn.Module) -> PreTrainedModel:
+def _base(model: Any) -> PreTrainedModel:
     """The model below the wrapper of an adapter, if there is one."""
     return model.get_base_model() if hasattr(model, "get_base_model") else model

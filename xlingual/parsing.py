@@ -23,7 +23,7 @@ class _Parser(HfArgumentParser):
         raise ConfigError(f"{message}; --help lists the usual flags, --help_all all of them")
 
 
-def parse_arguments(argv: Sequence[str], *types: type, **defaults: Any) -> tuple[Any, ...]:
+def parse_arguments(argv: Sequence[str], *types: Any, **defaults: Any) -> tuple[Any, ...]:
     """Read ``--config file.yaml``, ``--flag value`` and ``flag=value`` into dataclasses.
 
     Args:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-__all__ = ["IGNORE_INDEX", "SOURCE", "TARGET", "Task", "get_task"]
+__all__ = ["IGNORE_INDEX", "SOURCE", "TARGET", "Task", "get_task", "num_labelled"]
 
 SOURCE, TARGET = 0, 1
 """Domain ids: the labelled side and the side to be served."""
@@ -83,6 +83,24 @@ def binary_cross_entropy_per_row(
     return losses.mean(dim=1) * labelled
 
 
+def num_labelled(labels: torch.Tensor) -> torch.Tensor:
+    """How many rows have a label; labels (batch,) or (batch, n), unlabelled throughout."""
+    labelled = labels != IGNORE_INDEX
+    return labelled.flatten(1).any(dim=1).sum() if labels.dim() > 1 else labelled.sum()
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    from scipy.special import softmax
+
+    return softmax(logits, axis=-1)
+
+
+def _sigmoid(logits: np.ndarray) -> np.ndarray:
+    from scipy.special import expit
+
+    return expit(logits)
+
+
 def _argmax(logits: np.ndarray) -> np.ndarray:
     return logits.argmax(axis=-1)
 
@@ -105,6 +123,7 @@ class Task:
         primary_metric: The score that selection, the transfer gap and the table are about.
         loss_per_row: ``(logits, labels, *, class_weights, label_smoothing) -> (batch,)``.
         decide: Logits to label ids, both NumPy.
+        probabilities: Logits to probabilities, both NumPy.
     """
 
     name: str
@@ -115,6 +134,7 @@ class Task:
     primary_metric: str
     loss_per_row: RowLoss
     decide: Callable[[np.ndarray], np.ndarray]
+    probabilities: Callable[[np.ndarray], np.ndarray]
 
 
 SEQUENCE = Task(
@@ -126,6 +146,7 @@ SEQUENCE = Task(
     primary_metric="accuracy",
     loss_per_row=cross_entropy_per_row,
     decide=_argmax,
+    probabilities=_softmax,
 )
 PAIR = Task(
     name="pair",
@@ -136,6 +157,7 @@ PAIR = Task(
     primary_metric="accuracy",
     loss_per_row=cross_entropy_per_row,
     decide=_argmax,
+    probabilities=_softmax,
 )
 MULTI_LABEL = Task(
     name="multi_label",
@@ -146,6 +168,7 @@ MULTI_LABEL = Task(
     primary_metric="macro_f1",
     loss_per_row=binary_cross_entropy_per_row,
     decide=_positive_logits,
+    probabilities=_sigmoid,
 )
 # The seam for tagging: loss and head are here; aligning tags to characters has its own room.
 TOKEN = Task(
@@ -157,6 +180,7 @@ TOKEN = Task(
     primary_metric="entity_f1",
     loss_per_row=cross_entropy_per_row,
     decide=_argmax,
+    probabilities=_softmax,
 )
 
 _TASKS = {task.name: task for task in (SEQUENCE, PAIR, MULTI_LABEL, TOKEN)}

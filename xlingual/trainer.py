@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import copy
-import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-import numpy as np
 import torch
 from datasets import Dataset
 from torch import nn
@@ -24,34 +23,27 @@ from transformers import (
 )
 
 from xlingual.adapters import add_adapter, save_base_model
-from xlingual.data import TransferSampler, encode
+from xlingual.data import TransferSampler, encode, label_space_of
 from xlingual.errors import ConfigError, DataError
-from xlingual.evaluation import (
-    LabelPredictions,
-    TransferReport,
-    classification_scores,
-    multi_label_scores,
-    score_set,
-)
+from xlingual.evaluation import LabelPredictions, TransferReport, score_set
 from xlingual.labels import LabelSpace
 from xlingual.modeling import (
+    LoadedModel,
     copy_weights,
     count_parameters,
     freeze,
     load_model,
     load_tokenizer,
     parameter_groups,
-    peak_memory_mib,
 )
-from xlingual.tasks import IGNORE_INDEX, Task, get_task
+from xlingual.scoring import predict_in_order, quick_scores, training_costs
+from xlingual.tasks import Task, get_task, num_labelled
 from xlingual.training_args import TransferArguments, preset_for
 from xlingual.weights import resolve_class_weights
 
 __all__ = ["TransferTrainer"]
 
-logger = logging.getLogger(__name__)
-
-EvalDatasets = Dataset | dict[str, Dataset] | None
+EvalDatasets: TypeAlias = "Dataset | dict[str, Dataset] | None"
 
 
 class _SetEpoch(TrainerCallback):
@@ -99,6 +91,11 @@ class TransferTrainer(Trainer):
         ModelLoadError: The model cannot be loaded.
     """
 
+    args: TransferArguments
+    model: Any  # a PreTrainedModel, or a PeftModel around one
+    processing_class: PreTrainedTokenizerBase
+    train_dataset: Any
+
     # The loss is ours and already divided by all labelled rows of the step.
     loss_is_scaled_for_ga = True
 
@@ -120,55 +117,59 @@ class TransferTrainer(Trainer):
         **kwargs: Any,
     ) -> None:
         args = args if args is not None else TransferArguments(output_dir="xlingual-output")
-        args = copy.copy(args)  # the presets filled in below are this run's own
+        self.args = args = copy.copy(args)  # the presets filled in below are this run's own
         self.task = get_task(task) if isinstance(task, str) else task
         self.train_sampler: TransferSampler | None = None
         set_seed(args.seed)  # the head's first weights are part of what a seed decides
-        if isinstance(model, nn.Module):
-            self.label_space = label_space or LabelSpace.from_id2label(model.config.id2label)
-            self.new_parameters = frozenset[str]()
-            path = model.name_or_path
-        else:
-            path = model
-            model, self.label_space, self.new_parameters = load_model(
-                path,
-                task=self.task,
-                label_space=label_space or _label_space_of(train_dataset, self.task),
-                revision=model_revision,
-            )
-        if processing_class is None:
-            processing_class = load_tokenizer(path, revision=model_revision)
-        model = self._prepare_model(model, args)
-        self.processing_class = processing_class
-        self.args = args
+        loaded = self._load(model, label_space, train_dataset, model_revision)
+        self.label_space, self.new_parameters = loaded.label_space, loaded.new_parameters
+        self.processing_class = processing_class or load_tokenizer(
+            loaded.model.name_or_path, revision=model_revision
+        )
         self.class_weights = resolve_class_weights(
             args.class_weights, train_dataset, task=self.task, label_space=self.label_space
         )
-        if args.selection_metric_prefix is not None:
+        callbacks = [*(callbacks or []), _SetEpoch(self)]
+        if args.selection_language is not None:
             args.metric_for_best_model = self._selection_metric(eval_dataset)
             if args.early_stopping_patience is not None:
-                stopper = EarlyStoppingCallback(args.early_stopping_patience)
-                callbacks = [*(callbacks or []), stopper]
+                callbacks.append(EarlyStoppingCallback(args.early_stopping_patience))
         super().__init__(
-            model=model,
+            model=self._adapted(loaded.model),
             args=args,
-            data_collator=data_collator or DataCollatorWithPadding(processing_class),
+            data_collator=data_collator or DataCollatorWithPadding(self.processing_class),
             train_dataset=self._encoded(train_dataset),
             eval_dataset=(
                 {name: self._encoded(rows) for name, rows in eval_dataset.items()}
                 if isinstance(eval_dataset, dict)
                 else self._encoded(eval_dataset)
             ),
-            processing_class=processing_class,
-            compute_metrics=compute_metrics or self._score,
+            processing_class=self.processing_class,
+            compute_metrics=compute_metrics
+            or partial(quick_scores, task=self.task, label_space=self.label_space),
             callbacks=callbacks,
             optimizers=optimizers,
             **kwargs,
         )
-        self.add_callback(_SetEpoch(self))
 
-    def _prepare_model(self, model: PreTrainedModel, args: TransferArguments) -> PreTrainedModel:
+    def _load(
+        self,
+        model: PreTrainedModel | str | None,
+        label_space: LabelSpace | None,
+        train_dataset: Dataset | None,
+        revision: str | None,
+    ) -> LoadedModel:
+        """The model with the task's head; one that is given loaded is taken as it is."""
+        if isinstance(model, nn.Module):
+            config: Any = model.config
+            names = label_space or LabelSpace.from_id2label(config.id2label)
+            return LoadedModel(model, names, frozenset())
+        names = label_space or label_space_of(train_dataset, self.task)
+        return load_model(model, task=self.task, label_space=names, revision=revision)
+
+    def _adapted(self, model: PreTrainedModel) -> nn.Module:
         """Settings by size, then what is frozen, then the adapter."""
+        args = self.args
         embeddings = count_parameters(model.get_input_embeddings())
         args.apply_preset(preset_for(count_parameters(model.base_model) - embeddings))
         freeze(model, embeddings=bool(args.freeze_embeddings), encoder=args.freeze_encoder)
@@ -187,7 +188,7 @@ class TransferTrainer(Trainer):
 
     def _selection_metric(self, eval_dataset: EvalDatasets) -> str:
         """The key that selection watches, checked before the first step and not after an epoch."""
-        language = str(self.args.selection_metric_prefix).removeprefix("eval_")
+        language = self.args.selection_language
         names = list(eval_dataset) if isinstance(eval_dataset, dict) else []
         if language not in names:
             raise ConfigError(
@@ -218,24 +219,18 @@ class TransferTrainer(Trainer):
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> torch.Tensor | tuple[torch.Tensor, Any]:
         """The weighted mean of the task's row losses, over all labelled rows of the step."""
-        inputs = dict(inputs)
-        labels = inputs.pop("labels")
-        inputs.pop("domain", None)
-        weight = inputs.pop("weight", None)
-        outputs = model(**inputs)
+        columns = ("labels", "domain", "weight")  # ours, not the model's
+        labels = inputs["labels"]
+        outputs = model(**{name: v for name, v in inputs.items() if name not in columns})
+        weights = self.class_weights
         losses = self.task.loss_per_row(
             outputs.logits,
             labels,
-            class_weights=None
-            if self.class_weights is None
-            else self.class_weights.to(outputs.logits.device),
+            class_weights=None if weights is None else weights.to(labels.device),
             label_smoothing=self.args.label_smoothing_factor,
         )
-        if weight is not None:
-            losses = losses * weight
-        if num_items_in_batch is None:
-            num_items_in_batch = _num_labelled(labels)
-        loss = losses.sum() / num_items_in_batch
+        count = num_labelled(labels) if num_items_in_batch is None else num_items_in_batch
+        loss = (losses * inputs.get("weight", 1.0)).sum() / count
         if model.training:
             loss = loss * self.accelerator.num_processes  # gradients are averaged over processes
         return (loss, outputs) if return_outputs else loss
@@ -246,7 +241,7 @@ class TransferTrainer(Trainer):
         """Labelled rows of a whole step: over its accumulated batches, and over processes."""
         if not batch_samples:
             return None
-        count = sum(_num_labelled(batch["labels"]) for batch in batch_samples)
+        count = sum(num_labelled(batch["labels"]) for batch in batch_samples)
         count = torch.as_tensor(count, device=device)
         if self.model.training and self.args.world_size > 1:
             count = self.accelerator.gather(count.reshape(1)).sum()
@@ -255,17 +250,17 @@ class TransferTrainer(Trainer):
     def _set_signature_columns_if_needed(self) -> None:
         if self._signature_columns is None:
             super()._set_signature_columns_if_needed()
-            self._signature_columns += ["domain", "weight"]
+            columns: Any = self._signature_columns
+            columns += ["domain", "weight"]
 
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Any:
-        rows = train_dataset if train_dataset is not None else self.train_dataset
-        if self.args.train_sampling_strategy != "random" or rows is None:
+        rows = self.train_dataset  # the argument has lost the columns the model does not read
+        if self.args.train_sampling_strategy != "random" or "length" not in rows.column_names:
             return super()._get_train_sampler(train_dataset)
-        encoded = self.train_dataset  # `rows` may have lost the columns the model does not read
         self.train_sampler = TransferSampler(
-            encoded["length"] if "length" in encoded.column_names else [1] * len(rows),
+            rows["length"],
             batch_size=self._train_batch_size,
-            domains=encoded["domain"] if "domain" in encoded.column_names else None,
+            domains=rows["domain"],
             target_share=self.args.target_share,
             seed=self.args.data_seed if self.args.data_seed is not None else self.args.seed,
         )
@@ -277,29 +272,19 @@ class TransferTrainer(Trainer):
         rates = (args.head_learning_rate, args.embedding_learning_rate)
         if self.optimizer is not None or (rates == (None, None) and args.layer_decay == 1.0):
             return super().create_optimizer(model)
-        model = self.model if model is None else model
-        optimizer_class, optimizer_kwargs = self.get_optimizer_cls_and_kwargs(args, model)
+        trained = self.model if model is None else model
+        optimizer_class, optimizer_kwargs = self.get_optimizer_cls_and_kwargs(args, self.model)
         groups = parameter_groups(
-            self.accelerator.unwrap_model(model),
-            learning_rate=args.learning_rate,
+            self.accelerator.unwrap_model(trained),
+            learning_rate=args.learning_rate or 0.0,
             weight_decay=args.weight_decay,
-            decay_parameters=set(self.get_decay_parameter_names(model)),
+            decay_parameters=set(self.get_decay_parameter_names(trained)),
             head_learning_rate=args.head_learning_rate,
             embedding_learning_rate=args.embedding_learning_rate,
             layer_decay=args.layer_decay,
         )
         self.optimizer = optimizer_class(groups, **optimizer_kwargs)
         return self.optimizer
-
-    def _score(self, prediction: EvalPrediction) -> dict[str, float]:
-        """Accuracy and macro-F1 while training; the report has the rest, with intervals."""
-        scores = multi_label_scores if self.task.name == "multi_label" else classification_scores
-        everything = scores(
-            references=prediction.label_ids,
-            predictions=self.task.decide(prediction.predictions),
-            label_names=self.label_space.names,
-        )
-        return {name: everything[name] for name in ("accuracy", "macro_f1")}
 
     def start_from(self, other: TransferTrainer) -> None:
         """Go on from what another trainer has learnt; a head of other labels starts anew."""
@@ -308,7 +293,7 @@ class TransferTrainer(Trainer):
     def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
         """Also write the base beside a final adapter, so that the folder loads by itself."""
         super()._save(output_dir, state_dict)
-        folder = Path(output_dir or self.args.output_dir)
+        folder = Path(output_dir or self.args.output_dir or ".")
         if folder.name.startswith("checkpoint-") or not hasattr(self.model, "peft_config"):
             return
         base = self.model.get_base_model().name_or_path
@@ -317,22 +302,9 @@ class TransferTrainer(Trainer):
             save_base_model(self.model, folder)
 
     def predict_labels(self, dataset: Dataset) -> LabelPredictions:
-        """Predict a set of rows, given as text or encoded, in the order they are in.
-
-        Rows are read longest first, so that a batch pads little and a batch that is too large for
-        the memory fails at once.
-        """
-        encoded = self._encoded(dataset)
-        order = np.argsort(encoded["length"], kind="stable")[::-1]
-        output = self.predict(encoded.select(order))
-        logits = output.predictions.astype("float32")
-        place = np.argsort(order)
-        probability = torch.sigmoid if self.task.name == "multi_label" else _softmax
-        return LabelPredictions(
-            references=output.label_ids[place],
-            predictions=self.task.decide(logits)[place],
-            probs=probability(torch.from_numpy(logits)).numpy()[place],
-        )
+        """Predict a set of rows, given as text or encoded, in the order they are in."""
+        encoded: Any = self._encoded(dataset)
+        return predict_in_order(self, encoded, task=self.task)
 
     def evaluate_transfer(
         self, *, source: Mapping[str, Dataset], targets: Mapping[str, Dataset]
@@ -355,40 +327,5 @@ class TransferTrainer(Trainer):
             source=[scores[name] for name in source],
             targets=[scores[name] for name in targets],
             selection=self.args.selection,
-            costs=self._costs(),
+            costs=training_costs(self),
         )
-
-    def _costs(self) -> dict[str, float]:
-        """Training time and speed, parameters, and the largest memory the run has taken."""
-        logs = (log for log in reversed(self.state.log_history) if "train_runtime" in log)
-        last = next(logs, {})
-        costs = {
-            key: last[key] for key in ("train_runtime", "train_samples_per_second") if key in last
-        }
-        costs["trainable_parameters"] = count_parameters(self.model, trainable=True)
-        costs["parameters"] = count_parameters(self.model)
-        costs["peak_memory_mib"] = peak_memory_mib()
-        return costs
-
-
-def _softmax(logits: torch.Tensor) -> torch.Tensor:
-    return logits.softmax(dim=-1)
-
-
-def _num_labelled(labels: torch.Tensor) -> torch.Tensor:
-    """Rows with a label: (batch,), or (batch, labels) with ``-100`` throughout where unlabelled."""
-    labelled = labels != IGNORE_INDEX
-    return labelled.flatten(1).any(dim=1).sum() if labels.dim() > 1 else labelled.sum()
-
-
-def _label_space_of(dataset: Dataset | None, task: Task) -> LabelSpace:
-    """The names in the label column of the training set."""
-    if dataset is None or task.label_column not in dataset.column_names:
-        raise ConfigError(
-            "the label names are not known: give label_space, or a train_dataset with the column "
-            f"{task.label_column!r}"
-        )
-    values = dataset.unique(task.label_column) if task.name != "multi_label" else [
-        name for names in dataset[task.label_column] for name in names or []
-    ]  # fmt: skip
-    return LabelSpace.from_labels(value for value in values if value is not None)

@@ -63,7 +63,9 @@ class TransferArguments(TrainingArguments):
     """
 
     output_dir: str | None = _option(None, "Where the model, checkpoints and results go.")
-    learning_rate: float | None = _option(None, "Peak learning rate; left out: by encoder size.")
+    learning_rate: float | None = _option(  # type: ignore[assignment]
+        None, "Peak learning rate; left out: by encoder size."
+    )
     per_device_train_batch_size: int = _option(32, "Rows of a training batch on one device.")
     per_device_eval_batch_size: int = _option(128, "Rows of an evaluation batch on one device.")
     warmup_steps: float = _option(0.1, "Warm-up steps, or below 1 a share of all steps.")
@@ -162,10 +164,10 @@ class TransferArguments(TrainingArguments):
         self.bf16 = self.precision == "bf16" or (self.precision == "auto" and has_bf16(on_gpu))
 
     @property
-    def selection_metric_prefix(self) -> str | None:
-        """The evaluated set that the selection looks at, as metric keys begin; None for last."""
-        language = {"source_dev": self.source_language, "target_dev": self.target_language}
-        return f"eval_{language[self.selection]}" if self.selection in language else None
+    def selection_language(self) -> str | None:
+        """The language whose evaluation set the selection looks at; None for ``last``."""
+        languages = {"source_dev": self.source_language, "target_dev": self.target_language}
+        return languages.get(self.selection)
 
     def for_stage(self, name: str, **settings: Any) -> TransferArguments:
         """The arguments of one stage of a run that trains several times.
@@ -201,5 +203,5 @@ def has_bf16(on_gpu: bool) -> bool:
     """Whether bfloat16 is computed natively; emulated it is far slower than float32."""
     if on_gpu:
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))

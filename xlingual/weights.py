@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import torch
 from datasets import Dataset
@@ -62,9 +63,11 @@ def _inverse_frequency(
     dataset: Dataset | None, *, task: Task, label_space: LabelSpace
 ) -> torch.Tensor:
     column = task.label_column
-    if dataset is None or column not in dataset.column_names:
+    rows: list[Any] = []
+    if dataset is not None and column in dataset.column_names:
+        rows = [value for value in dataset[column] if value is not None]
+    if not rows:
         raise ConfigError("--class_weights auto counts the labels of the training rows; got none")
-    rows = [value for value in dataset[column] if value is not None]
     names = [name for value in rows for name in (value if isinstance(value, list) else [value])]
     found = Counter(label_space.id_of(name) for name in names)
     # A class without a training row is never in the loss; its weight only has to be finite.

@@ -3,7 +3,7 @@
 from xlingual.data.cleaning import find_overlap, write_rejected
 from xlingual.data.columns import Columns
 from xlingual.data.corpus import embedded_corpus
-from xlingual.data.encoding import encode
+from xlingual.data.encoding import encode, label_space_of
 from xlingual.data.loading import LoadedData, load_source
 from xlingual.data.mixing import mix_domains
 from xlingual.data.sampling import TransferSampler
@@ -21,6 +21,7 @@ __all__ = [
     "encode",
     "find_overlap",
     "hold_out",
+    "label_space_of",
     "load_source",
     "load_transfer_data",
     "mix_domains",

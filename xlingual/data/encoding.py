@@ -12,7 +12,7 @@ from xlingual.errors import ColumnError, ConfigError
 from xlingual.labels import LabelSpace
 from xlingual.tasks import IGNORE_INDEX, SOURCE, Task
 
-__all__ = ["encode"]
+__all__ = ["encode", "label_space_of"]
 
 
 def encode(
@@ -103,3 +103,20 @@ def _multi_hot(names: list[str] | None, label_space: LabelSpace) -> list[float]:
     for name in names:
         row[label_space.id_of(name)] = 1.0
     return row
+
+
+def label_space_of(dataset: Dataset | None, task: Task) -> LabelSpace:
+    """The label names in a data set's label column.
+
+    Raises:
+        ConfigError: There is no data set, or it has no such column.
+    """
+    column = task.label_column
+    if dataset is None or column not in dataset.column_names:
+        raise ConfigError(
+            f"the label names are not known: give label_space, or rows with the column {column!r}"
+        )
+    values = (value for value in dataset[column] if value is not None)
+    return LabelSpace.from_labels(
+        name for value in values for name in (value if isinstance(value, list) else [value])
+    )

@@ -79,7 +79,10 @@ def score_set(
     multi_label = task.name == "multi_label"
     resample = resample_multi_label if multi_label else resample_classification
     baseline = label_set_majority_baseline if multi_label else majority_baseline
-    arrays = {"references": output.references, "predictions": output.predictions}
+    arrays: dict[str, Any] = {
+        "references": output.references,
+        "predictions": output.predictions,
+    }
     labelled = (output.references != IGNORE_INDEX).reshape(len(output.references), -1).any(axis=1)
     return SetScores(
         name=name,

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xlingual.errors import ConfigError, LabelSpaceError
+from xlingual.labels import LabelSpace, normalize_label, parse_label_map
+
+NAMES = st.lists(
+    st.text(alphabet="abAB一二好差评０１ _-", min_size=1, max_size=5),
+    min_size=1,
+    max_size=6,
+    unique_by=normalize_label,
+)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Positive", "positive"),
+        ("ＰＯＳＩＴＩＶＥ", "positive"),  # full width, as a Chinese keyboard types it
+        (" not_entailment ", "Not-Entailment"),
+        ("sci  tech", "sci tech"),
+        ("STRASSE", "straße"),
+        ("好　评", "好 评"),  # the ideographic space
+        ("１", "1"),
+    ],
+)
+def test_spellings_of_one_label(one: str, other: str) -> None:
+    assert normalize_label(one) == normalize_label(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("好评", "差评"), ("-1", "1"), ("1", "10"), ("B-PER", "I-PER")]
+)
+def test_labels_that_differ(one: str, other: str) -> None:
+    assert normalize_label(one) != normalize_label(other)
+
+
+@given(st.text(max_size=20))
+def test_normalizing_twice_changes_nothing(name: str) -> None:
+    once = normalize_label(name)
+    assert normalize_label(once) == once
+
+
+def test_positions_are_ids() -> None:
+    space = LabelSpace(("差评", "中评", "好评"))
+    assert space.id2label == {0: "差评", 1: "中评", 2: "好评"}
+    assert space.label2id == {"差评": 0, "中评": 1, "好评": 2}
+    assert len(space) == 3
+    assert [space.id_of(name) for name in ("好评", " 差评 ")] == [2, 0]
+    assert "中评" in space
+    assert "好" not in space
+    assert 1 not in space
+
+
+@given(NAMES)
+def test_every_name_finds_its_id(names: list[str]) -> None:
+    space = LabelSpace(tuple(names))
+    assert [space.id_of(name.upper()) for name in names] == list(range(len(names)))
+    assert LabelSpace.from_id2label(space.id2label) == space
+
+
+def test_equal_names_make_equal_spaces() -> None:
+    assert LabelSpace(("a", "b")) == LabelSpace(("a", "b"))
+    assert LabelSpace(("a", "b")) != LabelSpace(("b", "a"))
+    assert hash(LabelSpace(("a", "b"))) == hash(LabelSpace(("a", "b")))
+    assert LabelSpace(("a", "B")).is_permutation_of(LabelSpace(("b", "A")))
+    assert not LabelSpace(("a", "b")).is_permutation_of(LabelSpace(("a", "b", "c")))
+
+
+def test_from_labels_sorts_and_keeps_the_first_spelling() -> None:
+    column = ["positive", "Negative", "POSITIVE", "negative"]
+    assert LabelSpace.from_labels(column).names == ("Negative", "positive")
+    assert LabelSpace.from_labels(reversed(column)).names == ("negative", "POSITIVE")
+
+
+def test_a_model_config_may_list_ids_in_any_order() -> None:
+    assert LabelSpace.from_id2label({1: "好评", 0: "差评"}).names == ("差评", "好评")
+
+
+def test_unknown_label_names_the_nearest_and_what_to_do() -> None:
+    with pytest.raises(LabelSpaceError) as caught:
+        LabelSpace(("negative", "positive")).id_of("positve")
+    message = str(caught.value)
+    assert "'positve'" in message
+    assert "did you mean 'positive'" in message
+    assert "negative, positive" in message
+    assert "--label_map" in message
+
+
+@pytest.mark.parametrize("names", [(), ("Positive", "positive"), ("好评", "好评"), ("１", "1")])
+def test_refused_label_spaces(names: tuple[str, ...]) -> None:
+    with pytest.raises(LabelSpaceError):
+        LabelSpace(names)
+
+
+def test_numbers_are_not_names() -> None:
+    with pytest.raises(LabelSpaceError, match="names, not ids; got 1"):
+        LabelSpace(("negative", "positive")).id_of(1)  # type: ignore[arg-type]
+    with pytest.raises(LabelSpaceError, match="names, not ids; got 0"):
+        LabelSpace.from_labels([0, 1])  # type: ignore[list-item]
+
+
+def test_check_covers() -> None:
+    space = LabelSpace(("negative", "positive"))
+    space.check_covers(["Positive", "NEGATIVE", "positive"], where="hotel")
+    with pytest.raises(LabelSpaceError) as caught:
+        space.check_covers(["1", "0", "positive"], where="target_test 'hotel'")
+    message = str(caught.value)
+    assert message.startswith("target_test 'hotel' has labels that the source does not: 0, 1;")
+    assert "negative, positive" in message
+    assert '--label_map "0=' in message
+
+
+@pytest.mark.parametrize(
+    ("spec", "mapping"),
+    [
+        ("1=positive,0=negative", {"1": "positive", "0": "negative"}),
+        (" 1 = 好评 , 0 = 差评 ", {"1": "好评", "0": "差评"}),
+        ("-1=negative,1=positive", {"-1": "negative", "1": "positive"}),
+        ("a=b=c", {"a": "b=c"}),
+        ("a=b,a=b,", {"a": "b"}),
+        ("", {}),
+        (None, {}),
+    ],
+)
+def test_label_map(spec: str | None, mapping: dict[str, str]) -> None:
+    assert parse_label_map(spec) == mapping
+
+
+@pytest.mark.parametrize("spec", ["positive", "1=", "=positive", "1=positive,negative"])
+def test_malformed_label_map(spec: str) -> None:
+    with pytest.raises(ConfigError, match="old=new pairs such as"):
+        parse_label_map(spec)
+
+
+def test_label_map_renames_once() -> None:
+    with pytest.raises(ConfigError, match="'Pos' twice"):
+        parse_label_map("pos=positive,Pos=good")
