@@ -29,6 +29,7 @@ LAYERS = {
     "training_args": 3,
     "parsing": 3,
     "weights": 3,
+    "scoring": 3,
     "trainer": 4,
     "report": 4,
     "pretraining": 4,
@@ -147,7 +148,8 @@ def test_recipes_use_the_public_api_alone(path: Path) -> None:
     import xlingual
 
     names = [name for name, _ in imported_modules(path, tree_of(path)) if "xlingual" in name]
-    public = {f"xlingual.{name}" for name in xlingual.__all__}
+    # Building an encoder is a room of its own; its one recipe takes the whole of it.
+    public = {f"xlingual.{name}" for name in (*xlingual.__all__, "pretraining")}
     assert names
     assert [name for name in names if name not in public] == []
 

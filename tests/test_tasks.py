@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from xlingual.errors import ConfigError
-from xlingual.tasks import IGNORE_INDEX, get_task
+from xlingual.tasks import IGNORE_INDEX, get_task, num_labelled
 
 GENERATOR = np.random.default_rng(0)
 LOGITS = GENERATOR.normal(size=(6, 3)) * 3
@@ -127,6 +127,21 @@ def test_decisions() -> None:
     assert get_task("sequence").decide(logits).tolist() == [0, 1]
     assert get_task("multi_label").decide(logits).tolist() == [[1, 0, 0], [0, 1, 1]]
     assert get_task("token").decide(logits[None]).tolist() == [[0, 1]]
+
+
+def test_probabilities() -> None:
+    softmax = np.exp(log_softmax(LOGITS))
+    sigmoid = 1 / (1 + np.exp(-LOGITS))
+    np.testing.assert_allclose(get_task("sequence").probabilities(LOGITS), softmax)
+    np.testing.assert_allclose(get_task("multi_label").probabilities(LOGITS), sigmoid)
+    extreme = get_task("multi_label").probabilities(np.array([[-1000.0, 1000.0]]))
+    assert extreme.tolist() == [[0.0, 1.0]]
+
+
+def test_rows_that_count() -> None:
+    assert num_labelled(torch.tensor([0, -100, 3])) == 2
+    assert num_labelled(torch.tensor([[0.0, 0.0], [-100.0, -100.0]])) == 1
+    assert num_labelled(torch.tensor([[-100, 2, -100], [-100, -100, -100]])) == 1
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import torch
 import transformers
+from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
@@ -168,7 +169,7 @@ def _load_errors(path: str) -> Iterator[None]:
     """Turn what loading can raise into one error that says what to do."""
     try:
         yield
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
         if Path(path).is_dir():
             advice = (
                 "the folder is there, but it holds no model that can be read: expected "
@@ -187,12 +188,17 @@ def _load_errors(path: str) -> Iterator[None]:
 def _quiet_load_report() -> Iterator[None]:
     """Silence the table of missing keys: a new head is expected, and reported by us."""
     report = logging.getLogger("transformers.modeling_utils")
-    level = report.level
-    report.setLevel(logging.ERROR)
+
+    # A filter and not a level: below a level of its own, transformers checks its sharding plan and
+    # warns of layers that nobody meant to shard.
+    def is_error(record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.ERROR
+
+    report.addFilter(is_error)
     try:
         yield
     finally:
-        report.setLevel(level)
+        report.removeFilter(is_error)
 
 
 def freeze(model: PreTrainedModel, *, embeddings: bool = False, encoder: bool = False) -> None:

@@ -135,7 +135,7 @@ class TransferTrainer(Trainer):
             if args.early_stopping_patience is not None:
                 callbacks.append(EarlyStoppingCallback(args.early_stopping_patience))
         super().__init__(
-            model=self._adapted(loaded.model),
+            model=self._adapted(loaded.model, num_rows=len(train_dataset or ())),
             args=args,
             data_collator=data_collator or DataCollatorWithPadding(self.processing_class),
             train_dataset=self._encoded(train_dataset),
@@ -167,11 +167,12 @@ class TransferTrainer(Trainer):
         names = label_space or label_space_of(train_dataset, self.task)
         return load_model(model, task=self.task, label_space=names, revision=revision)
 
-    def _adapted(self, model: PreTrainedModel) -> nn.Module:
+    def _adapted(self, model: PreTrainedModel, *, num_rows: int) -> nn.Module:
         """Settings by size, then what is frozen, then the adapter."""
         args = self.args
         embeddings = count_parameters(model.get_input_embeddings())
-        args.apply_preset(preset_for(count_parameters(model.base_model) - embeddings))
+        preset = preset_for(count_parameters(model.base_model) - embeddings)
+        args.apply_preset(preset, num_rows=num_rows)
         freeze(model, embeddings=bool(args.freeze_embeddings), encoder=args.freeze_encoder)
         if args.adapter == "none" or hasattr(model, "peft_config"):
             return model

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,9 @@ _PRESETS = (
 )
 
 
+_ENOUGH_STEPS = 300
+
+
 def preset_for(num_parameters: int) -> Preset:
     """The preset for an encoder with so many parameters, embeddings not counted."""
     return next(preset for limit, preset in _PRESETS if num_parameters <= limit)
@@ -54,8 +58,8 @@ def _option(default: Any, text: str) -> Any:
 class TransferArguments(TrainingArguments):
     """Arguments of a transfer run; everything of ``TrainingArguments`` keeps its meaning.
 
-    Defaults that differ from transformers: ``learning_rate`` by the size of the encoder, batches
-    of 32, 10% warm-up, weight decay 0.01, a checkpoint each epoch of which the last two are kept,
+    Defaults that differ from transformers: ``learning_rate`` by the size of the encoder, more
+    epochs on few rows, batches of 32, 10% warm-up, weight decay 0.01, a checkpoint each epoch of which the last two are kept,
     and bfloat16 where the hardware computes in it.
 
     Raises:
@@ -65,6 +69,9 @@ class TransferArguments(TrainingArguments):
     output_dir: str | None = _option(None, "Where the model, checkpoints and results go.")
     learning_rate: float | None = _option(  # type: ignore[assignment]
         None, "Peak learning rate; left out: by encoder size."
+    )
+    num_train_epochs: float | None = _option(  # type: ignore[assignment]
+        None, "Passes over the data; left out: 3, or more (up to 20) to make 300 steps."
     )
     per_device_train_batch_size: int = _option(32, "Rows of a training batch on one device.")
     per_device_eval_batch_size: int = _option(128, "Rows of an evaluation batch on one device.")
@@ -184,8 +191,12 @@ class TransferArguments(TrainingArguments):
                 setattr(stage, key, value)
         return stage
 
-    def apply_preset(self, preset: Preset) -> None:
-        """Fill what the user left open with the settings for the encoder's size."""
+    def apply_preset(self, preset: Preset, *, num_rows: int) -> None:
+        """Fill what the user left open, by the encoder's size and the number of training rows.
+
+        Three epochs over a few hundred rows stop long before the model has converged; it is steps
+        that count (Mosbach et al. 2021, Zhang et al. 2021, on BERT with little data).
+        """
         uses_adapter = self.adapter != "none"
         if self.learning_rate is None:
             self.learning_rate = (
@@ -197,6 +208,10 @@ class TransferArguments(TrainingArguments):
             self.freeze_embeddings = (
                 preset.freeze_embeddings and self.embedding_learning_rate is None
             )
+        if self.num_train_epochs is None:
+            rows_per_step = self.train_batch_size * self.gradient_accumulation_steps
+            steps = max(1, num_rows / (rows_per_step * self.world_size))
+            self.num_train_epochs = float(min(20, max(3, math.ceil(_ENOUGH_STEPS / steps))))
 
 
 def has_bf16(on_gpu: bool) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from datasets import Dataset, concatenate_datasets
@@ -10,6 +11,8 @@ from xlingual.errors import DataError
 from xlingual.tasks import SOURCE, TARGET
 
 __all__ = ["mix_domains"]
+
+_LABEL_COLUMNS = {"label", "labels", "tags"}
 
 
 def mix_domains(
@@ -34,8 +37,9 @@ def mix_domains(
         target_weights: The same for the targets.
 
     Returns:
-        One data set with the columns that all have in common, ``domain`` (0 source, 1 target),
-        ``domain_name`` and ``weight``.
+        One data set with the columns that all have in common, the label column if any has one
+        (``None`` in the rows of the others), ``domain`` (0 source, 1 target), ``domain_name`` and
+        ``weight``.
 
     Raises:
         DataError: There is no data set, a weight is not positive, or a weight has no data set.
@@ -53,6 +57,7 @@ def mix_domains(
     ]
     if not parts:
         raise DataError("mix_domains needs at least one data set; got none")
+    parts = _unlabelled_as_none(parts)
     common = set.intersection(*(set(part.column_names) for part in parts))
     return concatenate_datasets(
         [part.select_columns([c for c in parts[0].column_names if c in common]) for part in parts]
@@ -66,9 +71,26 @@ def _check_weights(weights: Mapping[str, float], sets: Mapping[str, Dataset]) ->
             f"weights for data sets that are not there: {', '.join(unknown)}; "
             f"there are {', '.join(sets) or 'none'}"
         )
-    bad = {name: weight for name, weight in weights.items() if not weight > 0}
+    bad = {name: weight for name, weight in weights.items() if not 0 < weight < math.inf}
     if bad:
         raise DataError(f"weights of data sets must be positive; got {bad}")
+
+
+def _unlabelled_as_none(parts: list[Dataset]) -> list[Dataset]:
+    """Give sets without a label column an empty one: they must not cost the others theirs."""
+    labels = {
+        column: part.features[column]
+        for part in parts
+        for column in _LABEL_COLUMNS & set(part.column_names)
+    }
+    for column, feature in labels.items():
+        parts = [
+            part
+            if column in part.column_names
+            else part.add_column(column, [None] * len(part), feature=feature)
+            for part in parts
+        ]
+    return parts
 
 
 def _tag(dataset: Dataset, *, domain: int, name: str, weight: float) -> Dataset:

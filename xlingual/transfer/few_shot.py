@@ -9,6 +9,7 @@ from collections import defaultdict
 from datasets import Dataset
 
 from xlingual.errors import DataError
+from xlingual.labels import normalize_label
 
 __all__ = ["sample_few_shot"]
 
@@ -40,7 +41,8 @@ def sample_few_shot(
         The training shots and the held-out shots.
 
     Raises:
-        DataError: k is not positive, the data set has no labels, or it has fewer than two.
+        DataError: k is not positive, the data set has fewer than two labels or no label column,
+            or its rows have lists of labels.
 
     Example:
         >>> rows = {"text": ["好", "很好", "差", "很差"], "label": ["pos", "pos", "neg", "neg"]}
@@ -52,10 +54,7 @@ def sample_few_shot(
     """
     if shots_per_label < 1:
         raise DataError(f"shots_per_label must be at least 1; got {shots_per_label}")
-    by_label: dict[str, list[int]] = defaultdict(list)
-    for row, label in enumerate(dataset[label_column]):
-        if label is not None:
-            by_label[label].append(row)
+    by_label = _rows_by_label(dataset, label_column)
     if len(by_label) < 2:
         raise DataError(
             f"few-shot transfer needs target rows of at least two labels; got "
@@ -76,3 +75,22 @@ def sample_few_shot(
         held_out += chosen[:num_held_out]
         training += chosen[num_held_out:]
     return dataset.select(training), dataset.select(held_out)
+
+
+def _rows_by_label(dataset: Dataset, label_column: str) -> dict[str, list[int]]:
+    """Positions of the rows of each label, whatever its spelling in different files."""
+    if label_column not in dataset.column_names:
+        raise DataError(
+            f"few-shot transfer needs the column {label_column!r}; the data set has "
+            f"{', '.join(dataset.column_names)}"
+        )
+    by_label: dict[str, list[int]] = defaultdict(list)
+    for row, label in enumerate(dataset[label_column]):
+        if isinstance(label, list):
+            raise DataError(
+                "few-shot transfer samples k rows of each label, so it needs one label a row; got "
+                f"a list of labels, {label}; for the multi_label task use the joint recipe"
+            )
+        if label is not None:
+            by_label[normalize_label(label)].append(row)
+    return by_label

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from datasets import Dataset
+
+from xlingual import LabelPredictions, LabelSpace, better_on
+
+HELD_OUT = Dataset.from_dict({"text": ["很好", "很差", "还行", "不行"]})
+TRUTH = [1, 0, 1, 0]
+
+
+class Model:
+    """Says what it was told to say."""
+
+    def __init__(
+        self, answers: Sequence, names: tuple[str, ...] = ("差评", "好评"), truth: Sequence = TRUTH
+    ) -> None:
+        self.answers, self.truth = np.array(answers), np.array(truth)
+        self.label_space = LabelSpace(names)
+        self.num_calls = 0
+
+    def predict_labels(self, dataset: Dataset) -> LabelPredictions:
+        self.num_calls += 1
+        assert dataset is HELD_OUT
+        return LabelPredictions(self.truth, self.answers, np.zeros((len(self.truth), 2)))
+
+
+@pytest.mark.parametrize(
+    ("zero_shot", "few_shot", "kept"),
+    [
+        ([1, 0, 1, 0], [1, 0, 1, 1], "zero-shot"),
+        ([1, 0, 0, 1], [1, 0, 1, 0], "few-shot"),
+        ([1, 0, 0, 0], [0, 0, 1, 0], "few-shot"),  # a tie
+    ],
+)
+def test_the_one_that_is_right_more_often(
+    caplog: pytest.LogCaptureFixture, zero_shot: list[int], few_shot: list[int], kept: str
+) -> None:
+    models = {"zero-shot": Model(zero_shot), "few-shot": Model(few_shot)}
+    with caplog.at_level(logging.WARNING, logger="xlingual"):
+        better = better_on(
+            HELD_OUT, zero_shot=models["zero-shot"], few_shot=models["few-shot"]
+        )
+    assert better is models[kept]
+    assert f"the {kept} model is kept" in caplog.text
+    right = [sum(np.array(answers) == TRUTH) for answers in (zero_shot, few_shot)]
+    assert f"zero-shot is right on {right[0]} of 4, few-shot on {right[1]}" in caplog.text
+
+
+def test_a_row_of_several_labels_is_right_when_all_are() -> None:
+    truth = [[1, 0], [0, 1], [1, 1], [0, 0]]
+    half_right = Model([[1, 1], [0, 0], [1, 0], [0, 0]], truth=truth)
+    one_row_wrong = Model([[0, 1], [0, 1], [1, 1], [0, 0]], truth=truth)
+    assert better_on(HELD_OUT, zero_shot=one_row_wrong, few_shot=half_right) is one_row_wrong
+
+
+@pytest.mark.parametrize("held_out", [HELD_OUT, HELD_OUT.select([])])
+def test_without_a_comparison_the_few_shot_model_is_kept(
+    caplog: pytest.LogCaptureFixture, held_out: Dataset
+) -> None:
+    names = ("差评", "好评") if not len(held_out) else ("干净", "吵")
+    zero_shot, few_shot = Model(TRUTH), Model([0, 1, 0, 1], names)
+    with caplog.at_level(logging.WARNING, logger="xlingual"):
+        assert better_on(held_out, zero_shot=zero_shot, few_shot=few_shot) is few_shot
+    assert zero_shot.num_calls == few_shot.num_calls == 0
+    assert "no comparison" in caplog.text
