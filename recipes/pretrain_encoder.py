@@ -34,7 +34,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     add("--static_steps", type=int, default=2000, help="contrastive steps of stage 0")
     add("--steps", type=int, default=8000, help="steps of stage 1; one second each on two cores")
     add("--learning_rate", type=float, default=8e-4, help="peak learning rate of stage 1")
-    add("--embedding_scale", type=float, default=0.15, help="embedding learning rate / the rate")
+    add("--embedding_scale", type=float, default=0.03, help="embedding learning rate / the rate")
     add("--contrast_batch", type=int, default=256, help="pairs in a contrastive step")
     add("--prediction_batch", type=int, default=96, help="pairs in a masked-prediction step")
     add("--prediction_every", type=int, default=4, help="every so manieth step predicts; 0 never")
@@ -81,10 +81,11 @@ def main(argv: list[str] | None = None) -> None:
             static_steps=args.static_steps,
             seed=args.seed,
         )
+    corpus = pt.encode_bitexts(
+        sources.train, tokenizer, source_weights=sources.weights, max_length=args.max_length
+    )
     batches = pt.BatchMaker(
-        pt.encode_bitexts(
-            sources.train, tokenizer, source_weights=sources.weights, max_length=args.max_length
-        ),
+        corpus,
         tokenizer,
         text=pt.encode_text(sources.monolingual, tokenizer, max_length=args.max_length),
         switcher=pt.CodeSwitcher(sources.entries, tokenizer) if sources.entries else None,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import peft
+from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import PreTrainedModel
 
@@ -14,7 +16,7 @@ from xlingual.errors import ConfigError
 from xlingual.modeling import head_module_names
 from xlingual.tasks import Task
 
-__all__ = ["ADAPTERS", "add_adapter", "save_base_model"]
+__all__ = ["ADAPTERS", "add_adapter", "complete_saved_model", "save_base_model"]
 
 ADAPTERS = ("none", "lora", "dora", "ia3")
 
@@ -115,6 +117,41 @@ def _modules_to_save(model: PreTrainedModel, new_parameters: frozenset[str]) -> 
         if first == model.base_model_prefix and rest:
             modules.add(rest[0])
     return sorted(modules)
+
+
+def complete_saved_model(model: nn.Module, folder: str | Path, *, save_base: bool | None) -> None:
+    """Make a folder that ``Trainer`` wrote load by itself, and its label names readable.
+
+    Args:
+        model: The model in the folder, with or without an adapter.
+        folder: Where it was saved.
+        save_base: Whether the base goes beside an adapter; None: if the base is a local folder.
+    """
+    if isinstance(model, peft.PeftModel):
+        _name_magnitudes_in_full(Path(folder) / "adapter_model.safetensors")
+        base = getattr(model.get_base_model(), "name_or_path", "")
+        if save_base or (save_base is None and (not base or Path(base).is_dir())):
+            save_base_model(model, folder)
+    config = Path(folder) / "config.json"
+    if config.is_file():  # transformers writes every Chinese character as an escape
+        content = json.loads(config.read_text(encoding="utf-8"))
+        text = json.dumps(content, ensure_ascii=False, indent=2) + "\n"
+        config.write_text(text, encoding="utf-8")
+
+
+def _name_magnitudes_in_full(path: Path) -> None:
+    """Write DoRA's magnitudes under the name of the parameter.
+
+    PEFT leaves out the ``.weight`` at the end and adds it at load. transformers does not
+    (``AutoModel.from_pretrained`` of an adapter, 5.23), and would start from other magnitudes with
+    no more than a table in the log. Both read the full name.
+    """
+    if path.is_file():
+        state = load_file(path)
+        short = [name for name in state if name.endswith(".lora_magnitude_vector")]
+        if short:
+            state |= {f"{name}.weight": state.pop(name) for name in short}
+            save_file(state, path, metadata={"format": "pt"})
 
 
 def save_base_model(model: peft.PeftModel, folder: str | Path) -> None:

@@ -8,7 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from xlingual.errors import ConfigError
+
 __all__ = ["DataArguments", "FewShotArguments", "ModelArguments"]
+
+REGIMES = ("joint", "sequential")
 
 
 def _option(default: Any, text: str) -> Any:
@@ -62,6 +66,10 @@ class DataArguments:
         None, "Train on at most so many rows of each set, for a quick trial."
     )
 
+    def __post_init__(self) -> None:
+        if self.max_train_rows is not None and self.max_train_rows < 1:
+            raise ConfigError(f"--max_train_rows must be at least 1; got {self.max_train_rows}")
+
 
 @dataclass
 class FewShotArguments:
@@ -71,3 +79,9 @@ class FewShotArguments:
     regime: str = _option(
         "joint", "joint (source and shots in one run) or sequential (source first, then shots)."
     )
+
+    def __post_init__(self) -> None:
+        if self.regime not in REGIMES:
+            raise ConfigError(f"--regime takes {', '.join(REGIMES)}; got {self.regime!r}")
+        if self.shots_per_label < 1:
+            raise ConfigError(f"--shots_per_label must be at least 1; got {self.shots_per_label}")

@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if command in ("-h", "--help"):
         sys.stdout.write(_usage())
     elif command == "--version":
-        sys.stdout.write(f"xlingual {metadata.version('xlingual')}\n")
+        sys.stdout.write(f"xlingual {_version('xlingual')}\n")
     elif command == "env":
         sys.stdout.write("\n".join(f"- {k}: {v}" for k, v in environment().items()) + "\n")
     else:
@@ -89,7 +89,7 @@ def _exit_on_error(action: Callable[[], None]) -> None:
     try:
         action()
     except XlingualError as error:
-        sys.stderr.write(f"\nerror: {error}\n")
+        sys.stderr.write(f"\nerror: {' '.join(str(error).split())}\n")
         sys.exit(USER_ERROR)
     except KeyboardInterrupt:
         sys.stderr.write("\ninterrupted; go on with --resume_from_checkpoint true\n")
@@ -164,19 +164,22 @@ def _usage() -> str:
     return "\n".join(lines) + "\n"
 
 
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
 def environment() -> dict[str, str]:
     """What a bug report needs: versions, hardware, and the settings that change behaviour."""
     import torch
 
     from xlingual.training_args import has_bf16
 
-    found = {"xlingual": metadata.version("xlingual"), "python": platform.python_version()}
+    found = {"xlingual": _version("xlingual"), "python": platform.python_version()}
     found["platform"] = platform.platform()
-    for package in _PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            found[package] = "not installed"
+    found |= {package: _version(package) for package in _PACKAGES}
     on_gpu = torch.cuda.is_available()
     found["device"] = torch.cuda.get_device_name() if on_gpu else f"CPU, {os.cpu_count()} cores"
     found["bfloat16"] = "native" if has_bf16(on_gpu) else "not native"
@@ -184,3 +187,7 @@ def environment() -> dict[str, str]:
         value = os.environ.get(variable)
         found[variable] = "unset" if value is None else "set" if "TOKEN" in variable else value
     return found
+
+
+if __name__ == "__main__":
+    main()

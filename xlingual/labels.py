@@ -154,5 +154,5 @@ class LabelSpace:
             raise LabelSpaceError(
                 f"{where} has labels that the source does not: {', '.join(unknown)}; the source "
                 f"has {', '.join(self.names)}; if they mean the same, rename them with --label_map "
-                f'"{unknown[0]}={self.names[0]}"'
+                f'"{unknown[0]}=<one of them>"'
             )

@@ -15,7 +15,6 @@ import numpy as np
 import yaml
 from accelerate import PartialState
 from datasets import Dataset
-from transformers.trainer_utils import get_last_checkpoint
 
 from xlingual.errors import ConfigError, OutputError
 from xlingual.evaluation import LabelPredictions, TransferReport
@@ -43,7 +42,9 @@ def prepare_output_dir(args: TransferArguments) -> str | None:
     resume = args.resume_from_checkpoint
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"--output_dir {folder} is a file; give a folder")
-    if folder.is_dir() and any(folder.iterdir()) and not (args.overwrite_output or resume):
+    # A list of rejected rows is all that a run refused for its data leaves: it may start again.
+    holds = folder.is_dir() and any(p.name != "rejected_rows.jsonl" for p in folder.iterdir())
+    if holds and not (args.overwrite_output or resume):
         raise OutputError(
             f"--output_dir {folder} is not empty, and nothing is overwritten unasked; give another "
             "folder, --resume_from_checkpoint true to go on with it, or --overwrite_output true"
@@ -61,9 +62,20 @@ def prepare_output_dir(args: TransferArguments) -> str | None:
     return _checkpoint(folder, str(resume)) if resume else None
 
 
+def _last_whole_checkpoint(folder: Path) -> str | None:
+    """The newest checkpoint that was written to its end; its state is the last file of all."""
+    steps = {}
+    for state in folder.glob("checkpoint-*/trainer_state.json"):
+        try:
+            steps[int(json.loads(state.read_text(encoding="utf-8"))["global_step"])] = state.parent
+        except (ValueError, KeyError):
+            logger.warning("%s is incomplete: it is not resumed from", state.parent)
+    return str(steps[max(steps)]) if steps else None
+
+
 def _checkpoint(folder: Path, resume: str) -> str | None:
     if resume.lower() == "true":
-        last = get_last_checkpoint(str(folder))
+        last = _last_whole_checkpoint(folder)
         logger.info("resuming from %s", last or "the beginning: there is no checkpoint yet")
         return last
     if not Path(resume, "trainer_state.json").is_file():

@@ -22,7 +22,7 @@ from transformers import (
     set_seed,
 )
 
-from xlingual.adapters import add_adapter, save_base_model
+from xlingual.adapters import add_adapter, complete_saved_model
 from xlingual.data import TransferSampler, encode, label_space_of
 from xlingual.errors import ConfigError, DataError
 from xlingual.evaluation import LabelPredictions, TransferReport, score_set
@@ -292,15 +292,11 @@ class TransferTrainer(Trainer):
         copy_weights(other.model, self.model, head=self.label_space == other.label_space)
 
     def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
-        """Also write the base beside a final adapter, so that the folder loads by itself."""
+        """Also make a final folder load by itself, with label names that can be read."""
         super()._save(output_dir, state_dict)
         folder = Path(output_dir or self.args.output_dir or ".")
-        if folder.name.startswith("checkpoint-") or not hasattr(self.model, "peft_config"):
-            return
-        base = self.model.get_base_model().name_or_path
-        wanted = self.args.save_base_model
-        if wanted or (wanted is None and (not base or Path(base).is_dir())):
-            save_base_model(self.model, folder)
+        if not folder.name.startswith("checkpoint-"):
+            complete_saved_model(self.model, folder, save_base=self.args.save_base_model)
 
     def predict_labels(self, dataset: Dataset) -> LabelPredictions:
         """Predict a set of rows, given as text or encoded, in the order they are in."""

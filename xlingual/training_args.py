@@ -122,10 +122,14 @@ class TransferArguments(TrainingArguments):
 
     def __post_init__(self) -> None:
         self._check()
+        if str(self.resume_from_checkpoint).lower() == "false":
+            self.resume_from_checkpoint = None  # a flag's text; to transformers it were a path
         if not self.bf16 and not self.fp16:
             self._choose_precision()
         if self.selection != "last":
             self.eval_strategy = self.save_strategy
+            if self.eval_steps is None:
+                self.eval_steps = self.save_steps
             self.load_best_model_at_end = True
             self.greater_is_better = True
         super().__post_init__()

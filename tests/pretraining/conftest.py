@@ -1,4 +1,4 @@
-"""A corpus of a few hundred pairs written here, and a dictionary of ten entries."""
+"""A corpus of 600 pairs written here, and a dictionary of ten entries."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ SUBJECTS = [("I", "我"), ("you", "你"), ("we", "我们"), ("they", "他们")]
 VERBS = [("like", "喜欢"), ("buy", "买"), ("see", "看见")]
 
 PAIRS = [
-    (f"{s[0]} {v[0]} the {a[0]} {n[0]}.", f"{s[1]}{v[1]}{a[1]}{n[1]}。")
+    (f"{s[0]} {v[0]} the {a[0]} {n[0]}{plural}.", f"{s[1]}{v[1]}{many}{a[1]}{n[1]}。")
     for s, v, a, n in itertools.product(SUBJECTS, VERBS, ADJECTIVES, NOUNS)
+    # The plural also makes "▁room" a part of two words, which is what a Unigram piece grows from.
+    for plural, many in (("", ""), ("s", "些"))
 ]
 
 CEDICT = """\
@@ -37,7 +39,7 @@ CEDICT = """\
 
 @pytest.fixture(scope="session")
 def bitext_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """300 clean pairs, tab-separated."""
+    """600 clean pairs, tab-separated."""
     path = tmp_path_factory.mktemp("bitext") / "pairs.tsv"
     path.write_text("".join(f"{en}\t{zh}\n" for en, zh in PAIRS), encoding="utf-8")
     return path
@@ -53,10 +55,11 @@ def dictionary_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tokenizer(dictionary_file: Path) -> PreTrainedTokenizerFast:
-    """A joint tokenizer of 64 pieces."""
+    """A joint tokenizer of 60 pieces."""
     entries = read_dictionary(dictionary_file)
     return train_tokenizer(
         [text for pair in PAIRS for text in pair],
-        vocab_size=64,
+        vocab_size=60,
+        chinese_words={"我们", "他们", "房间", "酒店"},
         characters={e.traditional: e.simplified for e in entries if len(e.traditional) == 1},
     )

@@ -118,6 +118,7 @@ def load_transfer_data(
     the_task = get_task(task)
     given = {role: spec for role in ROLES if (spec := options.pop(role, None))}
     columns = Columns(**options)
+    renames = parse_label_map(label_map)
     sets: dict[str, Sets] = {role: {} for role in ROLES}
     weights: dict[str, dict[str, float]] = {role: {} for role in _TRAINING}
     rejected: list[dict[str, Any]] = []
@@ -131,7 +132,7 @@ def load_transfer_data(
                 source,
                 task=the_task,
                 columns=columns,
-                label_map=parse_label_map(label_map),
+                label_map=renames,
                 labels="drop" if role == "target_unlabeled" else "required",
             )
             sets[role][source.name] = loaded.dataset

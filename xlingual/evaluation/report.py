@@ -175,7 +175,10 @@ class TransferReport:
             lines += ["", *_aligned(self._per_class(self.targets[0]))]
         oracle = " (an ORACLE: target labels chose the weights)" * (self.selection == "target_dev")
         lines += ["", f"weights kept: {self.selection}{oracle}"]
-        lines += [f"{name}: {value:,.6g}" for name, value in self.costs.items()]
+        lines += [
+            f"{name}: {value:,.0f}" if value >= 1000 else f"{name}: {value:.1f}"
+            for name, value in self.costs.items()
+        ]
         lines.append("[low, high]: 95% bootstrap interval over the rows, in percent")
         return "\n".join(lines)
 

@@ -1,0 +1,57 @@
+"""Each loss against its formula, computed in NumPy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from xlingual.pretraining.objectives import bag_of_words_loss, info_nce, masked_prediction_loss
+
+
+def _log_softmax(scores: np.ndarray) -> np.ndarray:
+    return scores - np.log(np.exp(scores).sum(-1, keepdims=True))
+
+
+def test_info_nce_is_its_formula() -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((2, 5, 8))
+    unit = [a / np.linalg.norm(a, axis=1, keepdims=True) for a in (x, y)]
+    scores = unit[0] @ unit[1].T / 0.1
+    rows, columns = _log_softmax(scores), _log_softmax(scores.T)
+    expected = -(np.trace(rows) + np.trace(columns)) / 10
+    loss = info_nce(torch.tensor(x), torch.tensor(y), temperature=0.1)
+    assert loss.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_false_negatives_leave_the_sum() -> None:
+    x, y = torch.eye(3), torch.eye(3)[[0, 0, 2]]
+    keys = torch.tensor([4, 4, 5])
+    with_keys = info_nce(x, y, target_keys=keys)
+    without = info_nce(x, y)
+    assert with_keys < without
+    assert torch.isfinite(with_keys)
+
+
+def test_bag_of_words_is_its_formula() -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.standard_normal((2, 6))
+    logs = _log_softmax(logits)
+    expected = -((logs[0, 1] + logs[0, 3]) / 2 + logs[1, 5]) / 2
+    loss = bag_of_words_loss(
+        torch.tensor(logits),
+        torch.tensor([[0, 1, 3], [0, 5, 0]]),
+        torch.tensor([[False, True, True], [False, True, False]]),
+    )
+    assert loss.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_masked_prediction_with_every_negative_is_exact() -> None:
+    torch.manual_seed(0)
+    hidden, weight, bias = torch.randn(4, 3), torch.randn(7, 3), torch.randn(7)
+    labels = torch.tensor([1, 6, 1, 0])
+    exact = torch.nn.functional.cross_entropy(hidden @ weight.T + bias, labels)
+    sampled = masked_prediction_loss(hidden, weight, bias, labels, negatives=torch.arange(7))
+    few = masked_prediction_loss(hidden, weight, bias, labels, negatives=torch.tensor([2]))
+    torch.testing.assert_close(sampled, exact)
+    assert few < exact

@@ -1,0 +1,77 @@
+"""The ways to start a recipe, and the small files that it reads."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+RECIPES = ROOT / "recipes"
+
+QUICK = (
+    "--max_steps=2",
+    "--per_device_train_batch_size=8",
+    "--precision=fp32",
+    "--freeze_embeddings=false",
+    "--disable_tqdm=true",
+)
+"""Two steps of a tiny model; float32, so that one machine's results are another's."""
+
+Finished = subprocess.CompletedProcess[str]
+
+
+def python(*command: str, cwd: Path, **environment: str) -> Finished:
+    """A new Python process that finds this checkout's package."""
+    variables = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=cwd,
+        env=variables,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+
+def launch(config: str, *command: str, cwd: Path, **environment: str) -> Finished:
+    """``accelerate launch`` with one of the configs that are shipped."""
+    path = str(RECIPES / "accelerate" / f"{config}.yaml")
+    module = ("-m", "accelerate.commands.launch", "--quiet", "--config_file", path)
+    return python(*module, *command, cwd=cwd, **environment)
+
+
+def write_rows(path: Path, rows: Iterable[Mapping[str, object]]) -> str:
+    """A JSON Lines file; its path as a flag takes it."""
+    lines = [json.dumps(dict(row), ensure_ascii=False) + "\n" for row in rows]
+    path.write_text("".join(lines), encoding="utf-8")
+    return str(path)
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def results_of(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "all_results.json").read_text(encoding="utf-8"))
+
+
+@dataclass(frozen=True)
+class Files:
+    """What a user holds: labelled English, labelled Chinese, and Chinese with labels of its own."""
+
+    folder: Path
+    en: str
+    zh: str
+    zh_test: str
+    zh_other: str
+
+    def flags(self, *roles: str) -> list[str]:
+        paths = {"source_train": self.en, "target_train": self.zh, "target_test": self.zh_test}
+        return [f"--{role}={paths[role]}" for role in roles]

@@ -1,0 +1,67 @@
+"""Build a bilingual encoder: clean bitext, tokenizer, static alignment, context layers."""
+
+from xlingual.pretraining.bitext import Bitext, clean_pairs, read_bitext
+from xlingual.pretraining.build import (
+    RetrievalLog,
+    choose_precision,
+    encode_text,
+    load_encoder,
+    start_encoder,
+)
+from xlingual.pretraining.context import BatchMaker, ContextObjective
+from xlingual.pretraining.corpus import EncodedCorpus, encode_bitexts, split_held_out
+from xlingual.pretraining.dictionary import (
+    DictionaryEntry,
+    dictionary_pairs,
+    read_dictionary,
+    simplified_characters,
+)
+from xlingual.pretraining.encoder import (
+    build_encoder,
+    embed_sentences,
+    retrieval_accuracy,
+    save_encoder,
+)
+from xlingual.pretraining.noise import CodeSwitcher
+from xlingual.pretraining.sources import (
+    PretrainingSources,
+    parse_weighted_paths,
+    read_sources,
+    sample_texts,
+)
+from xlingual.pretraining.static import contrastive_embeddings, svd_embeddings
+from xlingual.pretraining.tokenizer import train_tokenizer
+from xlingual.pretraining.training import train_context
+
+__all__ = [
+    "BatchMaker",
+    "Bitext",
+    "CodeSwitcher",
+    "ContextObjective",
+    "DictionaryEntry",
+    "EncodedCorpus",
+    "PretrainingSources",
+    "RetrievalLog",
+    "build_encoder",
+    "choose_precision",
+    "clean_pairs",
+    "contrastive_embeddings",
+    "dictionary_pairs",
+    "embed_sentences",
+    "encode_bitexts",
+    "encode_text",
+    "load_encoder",
+    "parse_weighted_paths",
+    "read_bitext",
+    "read_dictionary",
+    "read_sources",
+    "retrieval_accuracy",
+    "sample_texts",
+    "save_encoder",
+    "simplified_characters",
+    "split_held_out",
+    "start_encoder",
+    "svd_embeddings",
+    "train_context",
+    "train_tokenizer",
+]

@@ -1,0 +1,201 @@
+"""The stages of a build, put together: tokenizer, stage 0, and what is kept of stage 1."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import AutoModelForMaskedLM, AutoTokenizer, PreTrainedTokenizerFast
+from transformers import ModernBertForMaskedLM as Encoder
+
+from xlingual.errors import ConfigError, ModelLoadError
+from xlingual.pretraining.bitext import Bitext
+from xlingual.pretraining.corpus import EncodedCorpus, encode_bitexts
+from xlingual.pretraining.dictionary import simplified_characters
+from xlingual.pretraining.encoder import build_encoder, retrieval_accuracy, save_encoder
+from xlingual.pretraining.sources import PretrainingSources, sample_texts
+from xlingual.pretraining.static import contrastive_embeddings, svd_embeddings
+from xlingual.pretraining.tokenizer import train_tokenizer
+from xlingual.training_args import has_bf16
+
+__all__ = ["RetrievalLog", "choose_precision", "encode_text", "load_encoder", "start_encoder"]
+
+logger = logging.getLogger(__name__)
+
+
+def choose_precision(precision: str) -> str:
+    """``"auto"`` is bfloat16 where the hardware multiplies it natively, else full precision."""
+    if precision != "auto":
+        return precision
+    native = has_bf16(torch.cuda.is_available())
+    return "bf16" if native else "no"
+
+
+def load_encoder(path: str | Path) -> tuple[Encoder, PreTrainedTokenizerFast]:
+    """Load a ModernBERT encoder with its masked-prediction head, in float32 for training.
+
+    Raises:
+        ModelLoadError: There is no such folder or hub id, or it is not a ModernBERT.
+    """
+    try:
+        model = AutoModelForMaskedLM.from_pretrained(path, dtype=torch.float32)
+        tokenizer = AutoTokenizer.from_pretrained(path)
+    except (OSError, ValueError) as error:
+        raise ModelLoadError(f"cannot load an encoder from {str(path)!r}: {error}") from error
+    if not isinstance(model, Encoder):
+        raise ModelLoadError(
+            f"{str(path)!r} is a {model.config.model_type!r} model; expected a ModernBERT one, "
+            "whose head and norms this recipe knows"
+        )
+    return model, tokenizer
+
+
+def start_encoder(
+    sources: PretrainingSources,
+    path: str | Path,
+    *,
+    must_exist: bool = False,
+    vocab_size: int = 18_000,
+    max_chinese_characters: int = 4,
+    dim: int = 256,
+    num_layers: int = 3,
+    intermediate_size: int = 512,
+    static_start: str = "svd",
+    static_steps: int = 2000,
+    seed: int = 0,
+) -> tuple[Encoder, PreTrainedTokenizerFast]:
+    """Load the encoder at ``path``, or build stage 0 and save it there.
+
+    Args:
+        sources: Training pairs, dictionary and weights.
+        path: Folder or hub id to load; folder to write where there is none.
+        must_exist: Load only.
+        vocab_size: Pieces of the tokenizer.
+        max_chinese_characters: Longest Chinese piece.
+        dim: Width of embeddings and layers.
+        num_layers: Layers above the embeddings, without effect until stage 1 trains them.
+        intermediate_size: Width of their gated MLP.
+        static_start: ``"svd"`` or ``"random"``: start of the contrastive embeddings.
+        static_steps: Contrastive steps; 0 leaves the start as it is.
+        seed: Seed of the build.
+
+    Raises:
+        ConfigError: Stage 0 is to be built and there are no pairs.
+        ModelLoadError: ``must_exist`` and nothing can be loaded.
+    """
+    if must_exist or (Path(path) / "config.json").is_file():
+        return load_encoder(path)
+    if not sources.train:
+        raise ConfigError(
+            "a new encoder is built from sentence pairs: give --bitext or --dictionary, or "
+            "--encoder to train an existing one further on monolingual text"
+        )
+    logger.info("training a tokenizer of %d pieces", vocab_size)
+    tokenizer = train_tokenizer(
+        sample_texts(sources.train, sources.weights, seed=seed),
+        vocab_size=vocab_size,
+        max_chinese_characters=max_chinese_characters,
+        chinese_words={entry.simplified for entry in sources.entries} or None,
+        characters=simplified_characters(sources.entries),
+    )
+    corpus = encode_bitexts(sources.train, tokenizer, source_weights=sources.weights)
+    embeddings = _start(corpus, static_start, len(tokenizer), dim, seed)
+    if static_steps:
+        embeddings = contrastive_embeddings(
+            corpus, embeddings, steps=static_steps, seed=seed, progress=True
+        )
+    model = build_encoder(
+        tokenizer,
+        embeddings,
+        num_layers=num_layers,
+        intermediate_size=intermediate_size,
+        num_attention_heads=max(dim // 64, 1),
+        seed=seed,
+    )
+    save_encoder(model, tokenizer, path)
+    # Reload, so that a resumed build starts from the very same half-precision weights.
+    return load_encoder(path)
+
+
+def _start(
+    corpus: EncodedCorpus, kind: str, vocab_size: int, dim: int, seed: int
+) -> NDArray[np.float32]:
+    if kind == "svd":
+        return svd_embeddings(corpus, vocab_size=vocab_size, dim=dim, seed=seed)
+    if kind == "random":
+        rng = np.random.default_rng(seed)
+        return rng.standard_normal((vocab_size, dim)).astype(np.float32)
+    raise ConfigError(f"static_start must be 'svd' or 'random', got {kind!r}")
+
+
+def encode_text(
+    texts: Sequence[str], tokenizer: PreTrainedTokenizerFast, *, max_length: int = 64
+) -> EncodedCorpus | None:
+    """Monolingual sentences as a corpus for masked prediction, or None without any."""
+    if not texts:
+        return None
+    bitext = Bitext("monolingual", list(texts), [""] * len(texts))
+    return encode_bitexts([bitext], tokenizer, max_length=max_length)
+
+
+class RetrievalLog:
+    """Evaluate on held-out pairs, keep the best encoder, and remember the figures.
+
+    Retrieval among held-out pairs needs no task label in either language and has thousands of
+    rows, so choosing by it neither leaks nor is noise.
+
+    Args:
+        path: JSON Lines file; figures already in it belong to the run that is resumed.
+        held_out: Held-out pairs of each source.
+        tokenizer: Tokenizer of the encoder.
+    """
+
+    def __init__(
+        self, path: Path, held_out: Sequence[Bitext], tokenizer: PreTrainedTokenizerFast
+    ) -> None:
+        self.path = path
+        self.held_out = held_out
+        self.tokenizer = tokenizer
+
+    def save_if_best(self, model: Encoder, step: int, folder: Path) -> bool:
+        """Save the encoder if no earlier one retrieved better, or if there are no held-out pairs.
+
+        Returns:
+            Whether it was saved.
+        """
+        row: dict[str, float] = {"step": step}
+        for bitext in self.held_out:
+            found = retrieval_accuracy(model.model, self.tokenizer, bitext)
+            row[bitext.name] = (found["en_to_zh"] + found["zh_to_en"]) / 2
+        row["mean"] = float(np.mean([row[b.name] for b in self.held_out])) if self.held_out else 0.0
+        earlier = [old["mean"] for old in self.rows() if old["step"] < step]
+        is_best = row["mean"] >= max(earlier, default=0.0)
+        if is_best:
+            save_encoder(model, self.tokenizer, folder)
+        with self.path.open("a", encoding="utf-8") as log:
+            log.write(json.dumps(row) + "\n")
+        logger.info("step %d: held-out retrieval %.4f", step, row["mean"])
+        return is_best
+
+    def rows(self) -> list[dict[str, float]]:
+        """The figures so far, one dictionary a checkpoint."""
+        if not self.path.is_file():
+            return []
+        return [json.loads(line) for line in self.path.read_text("utf-8").splitlines()]
+
+    def table(self) -> str:
+        """The figures as aligned text."""
+        rows = self.rows()
+        if not rows:
+            return "no held-out pairs were evaluated"
+        names = list(rows[0])
+        lines = ["  ".join(f"{name[:12]:>12}" for name in names)]
+        for row in rows:
+            cells = [f"{row[n]:>12.0f}" if n == "step" else f"{100 * row[n]:>12.1f}" for n in names]
+            lines.append("  ".join(cells))
+        return "\n".join(lines)

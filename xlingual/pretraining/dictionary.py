@@ -1,0 +1,155 @@
+"""Bilingual dictionaries: CC-CEDICT and two-column files.
+
+A dictionary serves three ends: its entries are pairs for contrastive learning, its single words
+switch the language of a word inside a sentence, and the two spellings of each CC-CEDICT headword
+give a map from traditional to simplified characters.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from xlingual.errors import DataError
+from xlingual.pretraining.bitext import HAN, Bitext, open_text
+
+__all__ = ["DictionaryEntry", "dictionary_pairs", "read_dictionary", "simplified_characters"]
+
+_CEDICT = re.compile(r"(\S+) (\S+) \[[^\]]*\] /(.*)/\s*$")
+_HAN = re.compile(f"[{HAN}]")
+_NOT_TRANSLATION = re.compile(r"\([^()]*\)|\[[^\[\]]*\]|\b(?:sb's|sb|sth|etc)\b\.?")
+# Senses that describe the headword instead of translating it.
+_ABOUT = re.compile(
+    r"^(?:CL:|variant of|old variant|erhua variant|see |also written|also called|abbr\.|"
+    r"used in|surname |Japanese variant|same as|equivalent of|(?:Taiwan )?pr\.|particle )",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class DictionaryEntry:
+    """One headword with its English senses, the most usual first."""
+
+    simplified: str
+    traditional: str
+    senses: tuple[str, ...]
+
+
+def read_dictionary(path: str | Path) -> list[DictionaryEntry]:
+    """Read CC-CEDICT (``traditional simplified [pinyin] /sense/sense/``) or two tabbed columns.
+
+    In a two-column file either column may be the Chinese one. Comment lines start with ``#``.
+
+    Args:
+        path: The dictionary, plain or gzipped.
+
+    Raises:
+        DataError: A line has neither form (named by its number), or no entry translates.
+    """
+    path = Path(path)
+    entries = []
+    for number, line in enumerate(open_text(path), start=1):
+        if line.strip() and not line.startswith("#"):
+            entry = _parse_line(line)
+            if entry is None:
+                raise DataError(
+                    f"{path}, line {number}: expected a CC-CEDICT entry or two columns with one "
+                    f"tab, one of them Chinese, got {line[:60]!r}"
+                )
+            entries.append(entry)
+    if not any(entry.senses for entry in entries):
+        raise DataError(f"{path} holds no dictionary entry with a translation")
+    return entries
+
+
+def dictionary_pairs(
+    entries: Iterable[DictionaryEntry],
+    *,
+    text: Sequence[str] = (),
+    name: str = "dictionary",
+    max_senses: int = 6,
+    max_words: int = 6,
+) -> Bitext:
+    """One pair for each sense of each entry, weighted towards words that real text uses.
+
+    The weight of a sense is ``(1 + c) ** 0.5 / number of senses`` with ``c`` the count of the
+    headword in ``text``: a dictionary is mostly rare words, a reader mostly meets common ones.
+
+    Args:
+        entries: The dictionary.
+        text: Chinese text in which headwords are counted; without it every headword weighs 1.
+        name: Name of the source.
+        max_senses: Senses kept of one entry; later ones are rare.
+        max_words: Longer senses are explanations rather than translations.
+    """
+    counts = _count_headwords(entries := list(entries), text)
+    bitext = Bitext(name=name, english=[], chinese=[], pair_weights=[])
+    for entry in entries:
+        senses = [s for s in entry.senses if len(s.split()) <= max_words][:max_senses]
+        bitext.dropped["no_translation"] += not senses
+        for sense in senses:
+            bitext.english.append(sense)
+            bitext.chinese.append(entry.simplified)
+            assert bitext.pair_weights is not None
+            bitext.pair_weights.append((1 + counts[entry.simplified]) ** 0.5 / len(senses))
+    return bitext
+
+
+def simplified_characters(
+    entries: Iterable[DictionaryEntry], *, min_share: float = 0.75
+) -> dict[str, str]:
+    """Map traditional characters to the simplified ones that the dictionary spells them with.
+
+    Args:
+        entries: Entries with both spellings.
+        min_share: Characters that stay as they are in more than ``1 - min_share`` of their
+            headwords are not mapped, since they are simplified characters as well.
+    """
+    votes: dict[str, Counter[str]] = defaultdict(Counter)
+    for entry in entries:
+        if len(entry.traditional) == len(entry.simplified):
+            for traditional, simplified in zip(entry.traditional, entry.simplified, strict=True):
+                votes[traditional][simplified] += 1
+    mapping = {}
+    for traditional, counter in votes.items():
+        simplified, count = counter.most_common(1)[0]
+        if simplified != traditional and count >= min_share * counter.total():
+            mapping[traditional] = simplified
+    # A chain a -> b -> c would make the result depend on how often the map is applied.
+    return {key: mapping.get(value, value) for key, value in mapping.items()}
+
+
+def _parse_line(line: str) -> DictionaryEntry | None:
+    if match := _CEDICT.match(line):
+        traditional, simplified, senses = match.groups()
+        return DictionaryEntry(simplified, traditional, _clean_senses(senses.split("/")))
+    left, _, right = (part.strip() for part in line.partition("\t"))
+    if "\t" not in line or not left or not right:
+        return None
+    chinese, english = (left, right) if _HAN.search(left) else (right, left)
+    if not _HAN.search(chinese) or _HAN.search(english):
+        return None
+    return DictionaryEntry(chinese, chinese, _clean_senses(english.split(";")))
+
+
+def _clean_senses(senses: Iterable[str]) -> tuple[str, ...]:
+    cleaned = []
+    for sense in senses:
+        for part in sense.split(";"):
+            part = " ".join(_NOT_TRANSLATION.sub(" ", part).split())
+            if part and not _ABOUT.match(part) and not _HAN.search(part):
+                cleaned.append(part)
+    return tuple(dict.fromkeys(cleaned))
+
+
+def _count_headwords(entries: Sequence[DictionaryEntry], text: Sequence[str]) -> Counter[str]:
+    headwords = {entry.simplified for entry in entries}
+    longest = min(max((len(word) for word in headwords), default=0), 4)
+    counts: Counter[str] = Counter()
+    for line in text:
+        for size in range(1, longest + 1):
+            counts.update(line[i : i + size] for i in range(len(line) - size + 1))
+    return Counter({word: counts[word] for word in headwords if counts[word]})
