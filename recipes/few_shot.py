@@ -51,6 +51,7 @@ def main(argv: list[str]) -> None:
     )
     source = data.mixture("source_train")
     source_sets = data.evaluation_sets("source_validation", args.source_language)
+    selection_sets = data.selection_sets(args.source_language, args.target_language)
 
     def fit(stage, rows, label_space, *, after=None, **settings):
         stage_args = args.for_stage(stage, **settings)
@@ -59,7 +60,7 @@ def main(argv: list[str]) -> None:
             model=model_args.model_name_or_path,
             args=stage_args,
             train_dataset=rows,
-            eval_dataset=source_sets if label_space == data.label_space else None,
+            eval_dataset=selection_sets if label_space == data.label_space else None,
             task=data.task,
             label_space=label_space,
             model_revision=model_args.model_revision,

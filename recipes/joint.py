@@ -42,7 +42,7 @@ def main(argv: list[str]) -> None:
         model=model_args.model_name_or_path,
         args=args,
         train_dataset=data.mixture(),
-        eval_dataset=source | data.evaluation_sets("target_validation", args.target_language),
+        eval_dataset=data.selection_sets(args.source_language, args.target_language),
         task=data.task,
         label_space=data.label_space,
         model_revision=model_args.model_revision,

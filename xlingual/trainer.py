@@ -78,7 +78,7 @@ class TransferTrainer(Trainer):
             embedded encoder.
         args: The run's settings.
         data_collator: Default: pad to the longest row of the batch.
-        train_dataset: Rows to train on; ``transfer.mix_domains`` makes one set of several.
+        train_dataset: Rows to train on; ``mix_domains`` makes one set of several.
         eval_dataset: One set or several by name, for example ``{"en": ..., "zh": ...}``.
         processing_class: The tokenizer; default: that of ``model``.
         task: ``"sequence"``, ``"pair"`` or ``"multi_label"``.
@@ -230,10 +230,12 @@ class TransferTrainer(Trainer):
             class_weights=None if weights is None else weights.to(labels.device),
             label_smoothing=self.args.label_smoothing_factor,
         )
-        count = num_labelled(labels) if num_items_in_batch is None else num_items_in_batch
-        loss = (losses * inputs.get("weight", 1.0)).sum() / count
-        if model.training:
-            loss = loss * self.accelerator.num_processes  # gradients are averaged over processes
+        loss = (losses * inputs.get("weight", 1.0)).sum()
+        if model.training and num_items_in_batch is not None:
+            # The count is that of all processes, over which the gradients are averaged again.
+            loss = loss * self.accelerator.num_processes / num_items_in_batch
+        else:
+            loss = loss / num_labelled(labels).clamp(min=1)
         return (loss, outputs) if return_outputs else loss
 
     def _get_num_items_in_batch(
@@ -244,7 +246,7 @@ class TransferTrainer(Trainer):
             return None
         count = sum(num_labelled(batch["labels"]) for batch in batch_samples)
         count = torch.as_tensor(count, device=device)
-        if self.model.training and self.args.world_size > 1:
+        if self.args.world_size > 1:
             count = self.accelerator.gather(count.reshape(1)).sum()
         return count.clamp(min=1)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from accelerate import PartialState
-from datasets import Dataset
+from datasets import Dataset, concatenate_datasets
 
 from xlingual.data.cleaning import find_overlap, write_rejected
 from xlingual.data.columns import Columns
@@ -72,6 +72,17 @@ class TransferData:
             self.mixture_weights.get(role, {}) if role in wanted else {} for role in _TRAINING
         ]
         return mix_domains(source, target, source_weights=weights[0], target_weights=weights[1])
+
+    def selection_sets(self, source_language: str, target_language: str) -> Sets:
+        """What is evaluated while training: the validation rows of each language, pooled."""
+        pooled = {}
+        for language, role in (
+            (source_language, "source_validation"),
+            (target_language, "target_validation"),
+        ):
+            if parts := list(getattr(self, role).values()):
+                pooled[language] = concatenate_datasets(parts)
+        return pooled
 
     def evaluation_sets(self, role: str, language: str) -> Sets:
         """The sets of a role under their metric names: ``zh``, or ``zh_hotel``, ``zh_books``."""
