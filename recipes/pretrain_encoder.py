@@ -81,11 +81,8 @@ def main(argv: list[str] | None = None) -> None:
             static_steps=args.static_steps,
             seed=args.seed,
         )
-    corpus = pt.encode_bitexts(
-        sources.train, tokenizer, source_weights=sources.weights, max_length=args.max_length
-    )
     batches = pt.BatchMaker(
-        corpus,
+        pt.encode_sources(sources, tokenizer, max_length=args.max_length),
         tokenizer,
         text=pt.encode_text(sources.monolingual, tokenizer, max_length=args.max_length),
         switcher=pt.CodeSwitcher(sources.entries, tokenizer) if sources.entries else None,

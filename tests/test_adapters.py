@@ -150,9 +150,7 @@ def test_a_checkpoint_that_is_fine_tuned_already(encoder, tmp_path, reviews) -> 
 def test_the_base_beside_the_adapter(
     encoder, tmp_path, reviews, wanted: bool | None, is_there: bool
 ) -> None:
-    trainer = trainer_of(
-        encoder, tmp_path / "run", reviews, adapter="lora", save_base_model=wanted
-    )
+    trainer = trainer_of(encoder, tmp_path / "run", reviews, adapter="lora", save_base_model=wanted)
     trainer.save_model()
     assert (tmp_path / "run" / "model.safetensors").exists() is is_there
     assert (tmp_path / "run" / "adapter_model.safetensors").exists()
@@ -239,7 +237,7 @@ def test_unknown_kind(encoder, kind: str) -> None:
     model = load_model(encoder, task=get_task("sequence"), label_space=SPACE).model
     with pytest.raises(ConfigError, match=f"unknown adapter '{kind}'.*none, lora, dora, ia3"):
         add_adapter(model, kind=kind, task=get_task("sequence"))
-    assert ADAPTERS == ("none", *KINDS)
+    assert list(ADAPTERS) == ["none", *KINDS]
 
 
 def test_targets_that_are_not_there(encoder) -> None:

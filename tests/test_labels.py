@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xlingual.errors import ConfigError, LabelSpaceError
@@ -38,6 +38,7 @@ def test_labels_that_differ(one: str, other: str) -> None:
     assert normalize_label(one) != normalize_label(other)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=20))
 def test_normalizing_twice_changes_nothing(name: str) -> None:
     once = normalize_label(name)
@@ -55,6 +56,7 @@ def test_positions_are_ids() -> None:
     assert 1 not in space
 
 
+@settings(deadline=None)
 @given(NAMES)
 def test_every_name_finds_its_id(names: list[str]) -> None:
     space = LabelSpace(tuple(names))

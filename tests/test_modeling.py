@@ -8,15 +8,25 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import AutoModelForSequenceClassification
 
-from xlingual import LabelSpace, get_task, load_model, load_tokenizer
+from xlingual import (
+    LabelSpace,
+    TransferArguments,
+    TransferTrainer,
+    get_task,
+    load_model,
+    load_tokenizer,
+)
 from xlingual.adapters import add_adapter
-from xlingual.errors import ModelLoadError
+from xlingual.errors import LabelSpaceError, ModelLoadError
 from xlingual.modeling import (
     copy_weights,
     count_parameters,
     freeze,
     head_module_names,
+    name_labels,
+    own_label_space,
     parameter_groups,
     peak_memory_mib,
 )
@@ -327,3 +337,55 @@ def test_learning_rates_of_embeddings(layout) -> None:
     assert rate() == 1.0
     assert rate(layer_decay=0.5) == 0.25  # below both layers
     assert rate(layer_decay=0.5, embedding_learning_rate=1e-3) == 1e-3
+
+
+def loaded(encoder: str, **config: object):
+    return AutoModelForSequenceClassification.from_pretrained(encoder, **config)
+
+
+def test_a_loaded_model_says_what_its_head_knows(encoder) -> None:
+    assert own_label_space(loaded(encoder, num_labels=3)) is None
+    model = loaded(encoder, id2label={0: "差评", 1: "好评"}, label2id={"差评": 0, "好评": 1})
+    assert own_label_space(model) == SPACE
+
+
+def test_a_loaded_model_without_names_gets_those_of_the_data(encoder) -> None:
+    model = loaded(encoder, num_labels=2)
+    assert name_labels(model, SPACE) == SPACE
+    assert model.config.id2label == {0: "差评", 1: "好评"}
+    assert model.config.label2id == {"差评": 0, "好评": 1}
+
+
+def test_a_loaded_model_keeps_the_order_of_its_head(encoder) -> None:
+    names = {0: "Positive", 1: "negative"}
+    model = loaded(encoder, id2label=names, label2id={"Positive": 0, "negative": 1})
+    space = name_labels(model, LabelSpace(("negative", "positive")))
+    assert space.names == ("Positive", "negative")
+    assert model.config.id2label == names
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"num_labels": 3}, "3 without names"),
+        ({"id2label": {0: "neg", 1: "pos"}, "label2id": {"neg": 0, "pos": 1}}, "neg, pos"),
+    ],
+)
+def test_a_loaded_model_with_another_head_is_refused(encoder, config: dict, words: str) -> None:
+    """Equal numbers of labels are not enough: training would go on with swapped meanings."""
+    with pytest.raises(LabelSpaceError, match=rf"other labels \({words}\) than the data"):
+        name_labels(loaded(encoder, **config), SPACE)
+
+
+def test_the_trainer_takes_a_model_fresh_from_transformers(encoder, english, tmp_path) -> None:
+    args = TransferArguments(output_dir=str(tmp_path), max_steps=1, report_to="none")
+    model = loaded(encoder, num_labels=2)
+    trainer = TransferTrainer(model, args, train_dataset=english)
+    assert trainer.label_space.names == ("negative", "positive")
+    trainer.save_model()
+    saved = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
+    assert saved["id2label"] == {"0": "negative", "1": "positive"}
+    swapped = LabelSpace(("positive", "negative"))
+    again = TransferTrainer(model, args, train_dataset=english, label_space=swapped)
+    assert again.label_space.names == ("negative", "positive")
+    assert again.train_dataset["labels"][:] == trainer.train_dataset["labels"][:]

@@ -71,7 +71,8 @@ def test_auto_needs_labelled_rows(labels: list | None) -> None:
 
 
 @pytest.mark.parametrize(
-    "spec", ["好评", "好评=", "好评=多", "好评=0", "好评=-1", "好评=nan", "好评=inf", "AUTO", "好评=1,"]
+    "spec",
+    ["好评", "好评=", "好评=多", "好评=0", "好评=-1", "好评=nan", "好评=inf", "AUTO", "好评=1,"],
 )
 def test_malformed(spec: str) -> None:
     with pytest.raises(ConfigError, match="none, auto, or positive weights by name"):
@@ -79,5 +80,5 @@ def test_malformed(spec: str) -> None:
 
 
 def test_unknown_name() -> None:
-    with pytest.raises(LabelSpaceError, match="'好平'.*expected one of 差评, 中评, 好评"):
+    with pytest.raises(LabelSpaceError, match=r"'好平'.*expected one of 差评, 中评, 好评"):
         weigh("好平=2")

@@ -8,6 +8,7 @@ import os
 import platform
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -47,15 +48,41 @@ def _run(name: str, argv: list[str]) -> None:
     launcher, argv = _split_launcher(argv)
     if launcher is None:
         run_recipe(_load(path).main, argv)
+    else:
+        _launch([f"--config_file={launcher}", str(path), *argv])
+
+
+def _launch(arguments: list[str]) -> None:
+    """``accelerate launch``, but where the recipe has said what is wrong, nothing is added to it.
+
+    The launchers end with a traceback of their own, and with exit code 1, whatever the processes
+    ended with.
+    """
+    from accelerate.commands.launch import launch_command, launch_command_parser
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+    try:
+        launch_command(launch_command_parser().parse_args(arguments))
+    except subprocess.CalledProcessError as failed:
+        code = failed.returncode
+    except ChildFailedError as failed:
+        code = failed.get_first_failure()[1].exitcode
+    else:
         return
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--quiet"]
-    finished = subprocess.run([*command, "--config_file", launcher, str(path), *argv], check=False)
-    sys.exit(finished.returncode)
+    if code != USER_ERROR:
+        sys.stderr.write(f"\nerror: a process of the run ended with exit code {code}\n")
+    sys.exit(code if code > 0 else 128 - code)  # below 0: the signal that killed it
 
 
 def _split_launcher(argv: list[str]) -> tuple[str | None, list[str]]:
     """Take ``--accelerate_config NAME|FILE`` out; with it the recipe runs by accelerate launch."""
     flag = "--accelerate_config"
+    argv = [
+        part
+        for word in argv
+        for part in (word.split("=", 1) if word.startswith(f"{flag}=") else (word,))
+    ]
     if flag not in argv:
         return None, argv
     at = argv.index(flag)
@@ -89,6 +116,8 @@ def _exit_on_error(action: Callable[[], None]) -> None:
     try:
         action()
     except XlingualError as error:
+        if os.environ.get("LOCAL_RANK", "0") != "0":
+            time.sleep(5)  # what fails here mostly fails in all: the first says it, and all end
         sys.stderr.write(f"\nerror: {' '.join(str(error).split())}\n")
         sys.exit(USER_ERROR)
     except KeyboardInterrupt:

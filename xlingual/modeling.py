@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from xlingual.errors import ModelLoadError
+from xlingual.errors import LabelSpaceError, ModelLoadError
 from xlingual.labels import LabelSpace
 from xlingual.tasks import Task
 
@@ -30,6 +30,8 @@ __all__ = [
     "head_module_names",
     "load_model",
     "load_tokenizer",
+    "name_labels",
+    "own_label_space",
     "parameter_groups",
     "peak_memory_mib",
 ]
@@ -122,6 +124,43 @@ def _swap_final_layer(model: PreTrainedModel, auto_class: Any, *, known_new: set
                 model.get_parameter(name).copy_(fresh[name])
         logger.warning("the checkpoint's head has other labels: it is replaced (%s)", final)
     return set(final)
+
+
+def own_label_space(model: object) -> LabelSpace | None:
+    """The labels that a loaded model's head was trained on; None where it has no names for them."""
+    if not isinstance(model, nn.Module):
+        return None
+    config: Any = model.config
+    space = LabelSpace.from_id2label(config.id2label)
+    unnamed = tuple(f"LABEL_{position}" for position in range(len(space)))  # of transformers
+    return None if space.names == unnamed else space
+
+
+def name_labels(model: PreTrainedModel, label_space: LabelSpace) -> LabelSpace:
+    """Make a loaded model's head and the data speak of the same labels.
+
+    Args:
+        model: A model with a head; one without names for its labels gets these.
+        label_space: The labels of the data.
+
+    Returns:
+        The labels in the order of the head.
+
+    Raises:
+        LabelSpaceError: The head has other labels, or another number of them.
+    """
+    own = own_label_space(model)
+    if own is not None and own.is_permutation_of(label_space):
+        return own
+    if own is not None or model.config.num_labels != len(label_space):
+        names = ", ".join(own.names) if own else f"{model.config.num_labels} without names"
+        raise LabelSpaceError(
+            f"the head of the model has other labels ({names}) than the data "
+            f"({', '.join(label_space.names)}); give the model's folder instead of the loaded "
+            "model for a new head, or set config.id2label if they mean the same"
+        )
+    model.config.id2label, model.config.label2id = label_space.id2label, label_space.label2id
+    return label_space
 
 
 def copy_weights(trained: nn.Module, model: nn.Module, *, head: bool) -> None:

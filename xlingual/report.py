@@ -19,6 +19,7 @@ from datasets import Dataset
 from xlingual.errors import ConfigError, OutputError
 from xlingual.evaluation import LabelPredictions, TransferReport
 from xlingual.labels import LabelSpace
+from xlingual.tasks import IGNORE_INDEX
 from xlingual.training_args import TransferArguments
 
 logger = logging.getLogger(__name__)
@@ -151,6 +152,8 @@ def write_predictions(
 
     def names(value: np.ndarray) -> str | list[str] | None:
         if np.ndim(value):
+            if (value == IGNORE_INDEX).all():
+                return None
             return [n for n, on in zip(label_space.names, value, strict=True) if on == 1]
         return label_space.names[value] if value >= 0 else None
 

@@ -34,6 +34,8 @@ from xlingual.modeling import (
     freeze,
     load_model,
     load_tokenizer,
+    name_labels,
+    own_label_space,
     parameter_groups,
 )
 from xlingual.scoring import predict_in_order, quick_scores, training_costs
@@ -159,12 +161,10 @@ class TransferTrainer(Trainer):
         train_dataset: Dataset | None,
         revision: str | None,
     ) -> LoadedModel:
-        """The model with the task's head; one that is given loaded is taken as it is."""
+        """The model with the task's head; one that is given loaded keeps the head it has."""
+        names = label_space or own_label_space(model) or label_space_of(train_dataset, self.task)
         if isinstance(model, nn.Module):
-            config: Any = model.config
-            names = label_space or LabelSpace.from_id2label(config.id2label)
-            return LoadedModel(model, names, frozenset())
-        names = label_space or label_space_of(train_dataset, self.task)
+            return LoadedModel(model, name_labels(model, names), frozenset())
         return load_model(model, task=self.task, label_space=names, revision=revision)
 
     def _adapted(self, model: PreTrainedModel, *, num_rows: int) -> nn.Module:

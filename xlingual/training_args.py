@@ -59,8 +59,8 @@ class TransferArguments(TrainingArguments):
     """Arguments of a transfer run; everything of ``TrainingArguments`` keeps its meaning.
 
     Defaults that differ from transformers: ``learning_rate`` by the size of the encoder, more
-    epochs on few rows, batches of 32, 10% warm-up, weight decay 0.01, a checkpoint each epoch of which the last two are kept,
-    and bfloat16 where the hardware computes in it.
+    epochs on few rows, batches of 32, 10% warm-up, weight decay 0.01, a checkpoint each epoch of
+    which the last two are kept, and bfloat16 where the hardware computes in it.
 
     Raises:
         ConfigError: Flags that contradict each other; all of them are named at once.

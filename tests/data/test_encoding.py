@@ -37,11 +37,10 @@ def test_columns(tokenizer) -> None:
 
 
 def test_domain_and_weight_travel_along(tokenizer) -> None:
-    rows = encoded(
-        {"text": TEXTS, "label": ["好评"] * 3, "domain": [0, 1, 1], "weight": [1, 0.5, 2]}, tokenizer
-    )
-    assert rows["domain"][:] == [0, 1, 1]
-    assert rows["weight"][:] == [1.0, 0.5, 2.0]
+    rows = {"text": TEXTS, "label": ["好评"] * 3, "domain": [0, 1, 1], "weight": [1, 0.5, None]}
+    found = encoded(rows, tokenizer)
+    assert found["domain"][:] == [0, 1, 1]
+    assert found["weight"][:] == [1.0, 0.5, 1.0], "a row without a weight counts in full"
 
 
 def test_ids_follow_the_names_not_the_file(tokenizer) -> None:
@@ -53,7 +52,8 @@ def test_ids_follow_the_names_not_the_file(tokenizer) -> None:
 
 
 def test_texts_are_cut_and_not_padded(tokenizer) -> None:
-    rows = encoded({"text": ["房间很脏" * 50, "脏"], "label": ["差评"] * 2}, tokenizer, max_length=12)
+    texts = ["房间很脏" * 50, "脏"]
+    rows = encoded({"text": texts, "label": ["差评"] * 2}, tokenizer, max_length=12)
     assert rows["length"][:] == [12, 3]
     assert rows["input_ids"][0][-1] == tokenizer.sep_token_id
 
@@ -90,7 +90,7 @@ def test_missing_column(tokenizer) -> None:
 
 
 def test_unknown_label(tokenizer) -> None:
-    with pytest.raises(LabelSpaceError, match="unknown label '中评'.*差评, 好评.*--label_map"):
+    with pytest.raises(LabelSpaceError, match=r"unknown label '中评'.*差评, 好评.*--label_map"):
         encoded({"text": TEXTS[:1], "label": ["中评"]}, tokenizer)
 
 

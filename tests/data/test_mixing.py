@@ -7,7 +7,11 @@ from xlingual import mix_domains
 from xlingual.errors import DataError
 
 BOOKS = Dataset.from_dict(
-    {"text": ["A fine read.", "Dull."], "label": ["positive", "negative"], "domain_name": ["b", "b"]}
+    {
+        "text": ["A fine read.", "Dull."],
+        "label": ["positive", "negative"],
+        "domain_name": ["b", "b"],
+    }
 )
 FILMS = Dataset.from_dict({"label": ["negative"], "text": ["Two hours lost."], "stars": [1]})
 HOTEL = Dataset.from_dict(

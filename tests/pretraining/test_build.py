@@ -23,16 +23,26 @@ from xlingual.errors import ConfigError, DataError, ModelLoadError
 from xlingual.pretraining import embed_sentences, load_encoder, parse_weighted_paths, save_encoder
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "pretrain_encoder.py"
-TINY = (
-    "--vocab_size 58 --dim 16 --num_layers 1 --intermediate_size 16 --static_steps 2 "
-    "--steps 4 --save_every 2 --contrast_batch 8 --prediction_batch 4 --precision no"
-).split()
+SETTINGS = {
+    "vocab_size": 58,
+    "dim": 16,
+    "num_layers": 1,
+    "intermediate_size": 16,
+    "static_steps": 2,
+    "steps": 4,
+    "save_every": 2,
+    "contrast_batch": 8,
+    "prediction_batch": 4,
+    "precision": "no",
+}
+TINY = [part for key, value in SETTINGS.items() for part in (f"--{key}", str(value))]
 
 
 @pytest.fixture(scope="module")
 def recipe() -> Callable[[list[str]], None]:
     spec = importlib.util.spec_from_file_location("pretrain_encoder", RECIPE)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.main  # type: ignore[no-any-return]

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 from datasets import Dataset
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xlingual import sample_few_shot
@@ -22,8 +22,9 @@ def rows(**counts: int) -> Dataset:
     return Dataset.from_dict({"text": texts, "label": labels})
 
 
+@settings(deadline=None, max_examples=50)
 @given(
-    st.dictionaries(st.sampled_from(["好评", "中评", "差评", "退款"]), st.integers(1, 30), min_size=2),
+    st.dictionaries(st.sampled_from(["好评", "中评", "差评"]), st.integers(1, 30), min_size=2),
     st.integers(1, 20),
     st.floats(0, 1),
     st.integers(0, 5),

@@ -42,9 +42,7 @@ def test_the_one_that_is_right_more_often(
 ) -> None:
     models = {"zero-shot": Model(zero_shot), "few-shot": Model(few_shot)}
     with caplog.at_level(logging.WARNING, logger="xlingual"):
-        better = better_on(
-            HELD_OUT, zero_shot=models["zero-shot"], few_shot=models["few-shot"]
-        )
+        better = better_on(HELD_OUT, zero_shot=models["zero-shot"], few_shot=models["few-shot"])
     assert better is models[kept]
     assert f"the {kept} model is kept" in caplog.text
     right = [sum(np.array(answers) == TRUTH) for answers in (zero_shot, few_shot)]

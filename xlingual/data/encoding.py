@@ -91,7 +91,9 @@ def _encode_batch(
             IGNORE_INDEX if name is None else label_space.id_of(name) for name in labels
         ]
     encoded["domain"] = batch.get("domain") or [SOURCE] * size
-    encoded["weight"] = [float(weight) for weight in batch.get("weight") or [1.0] * size]
+    # A set without weights, put together with one that has them, has None in their place.
+    weights = batch.get("weight") or [None] * size
+    encoded["weight"] = [1.0 if weight is None else float(weight) for weight in weights]
     encoded["length"] = [len(ids) for ids in encoded["input_ids"]]
     return encoded
 

@@ -4,6 +4,7 @@ from xlingual.pretraining.bitext import Bitext, clean_pairs, read_bitext
 from xlingual.pretraining.build import (
     RetrievalLog,
     choose_precision,
+    encode_sources,
     encode_text,
     load_encoder,
     start_encoder,
@@ -49,6 +50,7 @@ __all__ = [
     "dictionary_pairs",
     "embed_sentences",
     "encode_bitexts",
+    "encode_sources",
     "encode_text",
     "load_encoder",
     "parse_weighted_paths",

@@ -192,7 +192,7 @@ def open_text(path: Path) -> Iterator[str]:
     """
     opener = gzip.open if path.suffix == ".gz" else open
     try:
-        with opener(path, "rt", encoding="utf-8-sig", newline="\n") as lines:  # type: ignore[operator]
+        with opener(path, "rt", encoding="utf-8-sig", newline="\n") as lines:
             for line in lines:
                 yield line.rstrip("\r\n")
     except (OSError, UnicodeDecodeError, EOFError) as error:

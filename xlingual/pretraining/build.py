@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import AutoModelForMaskedLM, AutoTokenizer, PreTrainedTokenizerFast
+from transformers import AutoModelForMaskedLM, PreTrainedTokenizerFast
 from transformers import ModernBertForMaskedLM as Encoder
 
 from xlingual.errors import ConfigError, ModelLoadError
@@ -23,7 +23,14 @@ from xlingual.pretraining.static import contrastive_embeddings, svd_embeddings
 from xlingual.pretraining.tokenizer import train_tokenizer
 from xlingual.training_args import has_bf16
 
-__all__ = ["RetrievalLog", "choose_precision", "encode_text", "load_encoder", "start_encoder"]
+__all__ = [
+    "RetrievalLog",
+    "choose_precision",
+    "encode_sources",
+    "encode_text",
+    "load_encoder",
+    "start_encoder",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +51,7 @@ def load_encoder(path: str | Path) -> tuple[Encoder, PreTrainedTokenizerFast]:
     """
     try:
         model = AutoModelForMaskedLM.from_pretrained(path, dtype=torch.float32)
-        tokenizer = AutoTokenizer.from_pretrained(path)
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(path)
     except (OSError, ValueError) as error:
         raise ModelLoadError(f"cannot load an encoder from {str(path)!r}: {error}") from error
     if not isinstance(model, Encoder):
@@ -131,6 +138,17 @@ def _start(
         rng = np.random.default_rng(seed)
         return rng.standard_normal((vocab_size, dim)).astype(np.float32)
     raise ConfigError(f"static_start must be 'svd' or 'random', got {kind!r}")
+
+
+def encode_sources(
+    sources: PretrainingSources, tokenizer: PreTrainedTokenizerFast, *, max_length: int = 64
+) -> EncodedCorpus | None:
+    """The training pairs as a corpus with the sources' weights, or None without any."""
+    if not sources.train:
+        return None
+    return encode_bitexts(
+        sources.train, tokenizer, source_weights=sources.weights, max_length=max_length
+    )
 
 
 def encode_text(

@@ -96,7 +96,7 @@ class BatchMaker:
         return self._prediction(join_pairs(first, second), rng)
 
     def _contrast(self, batch: PairBatch, rng: np.random.Generator) -> dict[str, Tensor]:
-        result = {}
+        result: dict[str, Tensor] = {}
         for side, rows in (("english", batch.english), ("chinese", batch.chinese)):
             ids, mask = pad_rows(rows, self._pad)
             noised = mask_inputs(

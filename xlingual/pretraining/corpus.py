@@ -96,8 +96,8 @@ def encode_bitexts(
     *,
     source_weights: Mapping[str, float] | None = None,
     max_length: int = 64,
-) -> EncodedCorpus | None:
-    """Tokenise pairs and give each its sampling probability; None without any source.
+) -> EncodedCorpus:
+    """Tokenise pairs and give each its sampling probability.
 
     Args:
         bitexts: Sources.
@@ -110,8 +110,6 @@ def encode_bitexts(
     Raises:
         ConfigError: A weight names no source, or is negative.
     """
-    if not bitexts:
-        return None
     weights = _source_weights([bitext.name for bitext in bitexts], source_weights or {})
     english: list[str] = [text for bitext in bitexts for text in bitext.english]
     chinese: list[str] = [text for bitext in bitexts for text in bitext.chinese]
@@ -174,7 +172,7 @@ def _source_weights(names: Sequence[str], given: Mapping[str, float]) -> list[fl
 
 def _pair_probabilities(bitext: Bitext) -> NDArray[np.float64]:
     weights = np.asarray(bitext.pair_weights or [1.0] * len(bitext), dtype=np.float64)
-    return weights / weights.sum()
+    return np.asarray(weights / weights.sum())
 
 
 def _encode(texts: list[str], tokenizer: PreTrainedTokenizerFast, max_length: int) -> Rows:

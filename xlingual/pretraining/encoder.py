@@ -79,7 +79,8 @@ def build_encoder(
         for layer in model.model.layers:
             nn.init.zeros_(layer.attn.Wo.weight)
             nn.init.zeros_(layer.mlp.Wo.weight)
-    return model.eval()
+    model.eval()
+    return model
 
 
 def save_encoder(

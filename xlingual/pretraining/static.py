@@ -53,7 +53,8 @@ def svd_embeddings(
     start = np.random.default_rng(seed).standard_normal(min(matrix.shape))
     _, _, right = svds(matrix, k=dim, v0=start.astype(np.float32), solver="arpack", tol=1e-3)
     table = np.ascontiguousarray(right.T[:, ::-1]) * idf[:, None]
-    return table / np.sqrt(np.square(table[document_frequency > 0]).mean())
+    scale = np.sqrt(np.square(table[document_frequency > 0]).mean())
+    return np.asarray(table / scale, dtype=np.float32)
 
 
 class StaticTable(torch.nn.Module):

@@ -1,0 +1,29 @@
+"""The same run as benchmarks/stock_trainer.py by TransferTrainer, on its defaults.
+
+    python benchmarks/transfer_trainer.py --model_name_or_path DIR --source_train FILE.jsonl
+"""
+
+import json
+import sys
+import time
+
+from xlingual import (
+    DataArguments,
+    ModelArguments,
+    TransferArguments,
+    TransferTrainer,
+    load_transfer_data,
+    parse_arguments,
+)
+
+model_args, data_args, args = parse_arguments(
+    sys.argv[1:], ModelArguments, DataArguments, TransferArguments, output_dir="runs/transfer"
+)
+started = time.perf_counter()
+data = load_transfer_data(use=["source_train"], **vars(data_args))
+trainer = TransferTrainer(
+    model_args.model_name_or_path, args, train_dataset=data.mixture("source_train"), task=data.task
+)
+trained = trainer.train().metrics["train_runtime"]
+trainer.save_model()
+print("MEASURED", json.dumps({"train": trained, "run": time.perf_counter() - started}))
