@@ -22,7 +22,7 @@ parser.add_argument("--num_train_epochs", type=float, default=3)
 parser.add_argument("--output_dir", default="runs/stock")
 options = parser.parse_args()
 
-started = time.perf_counter()
+started, cpu_before = time.perf_counter(), time.process_time()
 rows = load_dataset("json", data_files=options.source_train, split="train")
 names = sorted(set(rows["label"]))
 tokenizer = AutoTokenizer.from_pretrained(options.model_name_or_path)
@@ -41,4 +41,5 @@ encoded = rows.map(encode, batched=True, remove_columns=rows.column_names)
 trainer = Trainer(model, args, train_dataset=encoded, processing_class=tokenizer)
 trained = trainer.train().metrics["train_runtime"]
 trainer.save_model()
-print("MEASURED", json.dumps({"train": trained, "run": time.perf_counter() - started}))
+seconds, cpu = time.perf_counter() - started, time.process_time() - cpu_before
+print("MEASURED", json.dumps({"train": trained, "run": seconds, "cpu": cpu}))

@@ -19,11 +19,12 @@ from xlingual import (
 model_args, data_args, args = parse_arguments(
     sys.argv[1:], ModelArguments, DataArguments, TransferArguments, output_dir="runs/transfer"
 )
-started = time.perf_counter()
+started, cpu_before = time.perf_counter(), time.process_time()
 data = load_transfer_data(use=["source_train"], **vars(data_args))
 trainer = TransferTrainer(
     model_args.model_name_or_path, args, train_dataset=data.mixture("source_train"), task=data.task
 )
 trained = trainer.train().metrics["train_runtime"]
 trainer.save_model()
-print("MEASURED", json.dumps({"train": trained, "run": time.perf_counter() - started}))
+seconds, cpu = time.perf_counter() - started, time.process_time() - cpu_before
+print("MEASURED", json.dumps({"train": trained, "run": seconds, "cpu": cpu}))

@@ -53,12 +53,11 @@ def main(argv: list[str] | None = None) -> None:
 
     from pathlib import Path
 
-    from accelerate import Accelerator
     from accelerate.utils import set_seed
 
     from xlingual import pretraining as pt
 
-    accelerator = Accelerator(mixed_precision=pt.choose_precision(args.precision))
+    accelerator = pt.make_accelerator(args.precision)
     set_seed(args.seed)
     output = Path(args.output_dir)
     with accelerator.main_process_first():

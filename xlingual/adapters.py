@@ -119,18 +119,17 @@ def _modules_to_save(model: PreTrainedModel, new_parameters: frozenset[str]) -> 
     return sorted(modules)
 
 
-def complete_saved_model(model: nn.Module, folder: str | Path, *, save_base: bool | None) -> None:
+def complete_saved_model(model: nn.Module, folder: str | Path, *, save_base: bool) -> None:
     """Make a folder that ``Trainer`` wrote load by itself, and its label names readable.
 
     Args:
         model: The model in the folder, with or without an adapter.
         folder: Where it was saved.
-        save_base: Whether the base goes beside an adapter; None: if the base is a local folder.
+        save_base: Whether the base goes beside an adapter.
     """
     if isinstance(model, peft.PeftModel):
         _name_magnitudes_in_full(Path(folder) / "adapter_model.safetensors")
-        base = getattr(model.get_base_model(), "name_or_path", "")
-        if save_base or (save_base is None and (not base or Path(base).is_dir())):
+        if save_base:
             save_base_model(model, folder)
     config = Path(folder) / "config.json"
     if config.is_file():  # transformers writes every Chinese character as an escape

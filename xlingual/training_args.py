@@ -94,10 +94,9 @@ class TransferArguments(TrainingArguments):
     adapter_target_modules: list[str] | None = _option(
         None, "Module names the adapter goes on; left out: all linear layers of the blocks."
     )
-    save_base_model: bool | None = _option(
-        None, "Save the base beside an adapter, so that the folder loads by itself; "
-        "left out: yes if the base is a local folder, no if it is on a hub.",
-    )  # fmt: skip
+    save_base_model: bool = _option(
+        True, "Save the base beside an adapter, so that the folder loads by itself with its labels."
+    )
 
     freeze_embeddings: bool | None = _option(
         None, "Do not train the token embeddings; left out: by encoder size."

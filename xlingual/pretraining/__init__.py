@@ -3,10 +3,10 @@
 from xlingual.pretraining.bitext import Bitext, clean_pairs, read_bitext
 from xlingual.pretraining.build import (
     RetrievalLog,
-    choose_precision,
     encode_sources,
     encode_text,
     load_encoder,
+    make_accelerator,
     start_encoder,
 )
 from xlingual.pretraining.context import BatchMaker, ContextObjective
@@ -44,7 +44,6 @@ __all__ = [
     "PretrainingSources",
     "RetrievalLog",
     "build_encoder",
-    "choose_precision",
     "clean_pairs",
     "contrastive_embeddings",
     "dictionary_pairs",
@@ -53,6 +52,7 @@ __all__ = [
     "encode_sources",
     "encode_text",
     "load_encoder",
+    "make_accelerator",
     "parse_weighted_paths",
     "read_bitext",
     "read_dictionary",

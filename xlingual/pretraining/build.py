@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs
 from numpy.typing import NDArray
 from transformers import AutoModelForMaskedLM, PreTrainedTokenizerFast
 from transformers import ModernBertForMaskedLM as Encoder
@@ -25,22 +27,23 @@ from xlingual.training_args import has_bf16
 
 __all__ = [
     "RetrievalLog",
-    "choose_precision",
     "encode_sources",
     "encode_text",
     "load_encoder",
+    "make_accelerator",
     "start_encoder",
 ]
 
 logger = logging.getLogger(__name__)
 
 
-def choose_precision(precision: str) -> str:
-    """``"auto"`` is bfloat16 where the hardware multiplies it natively, else full precision."""
-    if precision != "auto":
-        return precision
-    native = has_bf16(torch.cuda.is_available())
-    return "bf16" if native else "no"
+def make_accelerator(precision: str = "auto") -> Accelerator:
+    """An ``Accelerator``; ``"auto"`` is bfloat16 where the hardware multiplies it natively."""
+    if precision == "auto":
+        precision = "bf16" if has_bf16(torch.cuda.is_available()) else "no"
+    # A contrastive step without bag-of-words leaves the head without gradient.
+    unused = DistributedDataParallelKwargs(find_unused_parameters=True)
+    return Accelerator(mixed_precision=precision, kwargs_handlers=[unused])
 
 
 def load_encoder(path: str | Path) -> tuple[Encoder, PreTrainedTokenizerFast]:
