@@ -1,6 +1,6 @@
 """Forty lines of stock Trainer, all on its defaults: what benchmarks/speed.py compares with.
 
-    python benchmarks/stock_trainer.py --model_name_or_path DIR --source_train FILE.jsonl
+python benchmarks/stock_trainer.py --model_name_or_path DIR --source_train FILE.jsonl
 """
 
 import json

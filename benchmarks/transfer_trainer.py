@@ -1,6 +1,6 @@
 """The same run as benchmarks/stock_trainer.py by TransferTrainer, on its defaults.
 
-    python benchmarks/transfer_trainer.py --model_name_or_path DIR --source_train FILE.jsonl
+python benchmarks/transfer_trainer.py --model_name_or_path DIR --source_train FILE.jsonl
 """
 
 import json

@@ -85,7 +85,7 @@ def main(argv: list[str]) -> None:
     )
     if kept.is_world_process_zero():
         write_report(
-            args.output_dir, report, model_args, data_args, shot_args, args,
+            args.output_dir, report, model_args, data_args, shot_args, kept.args, args,
             rows=source_sets | targets,
         )  # fmt: skip
         print(report.table())

@@ -50,7 +50,9 @@ def main(argv: list[str]) -> None:
     targets = data.evaluation_sets("target_test", args.target_language)
     report = trainer.evaluate_transfer(source=source, targets=targets)
     if trainer.is_world_process_zero():
-        write_report(args.output_dir, report, model_args, data_args, args, rows=source | targets)
+        write_report(
+            args.output_dir, report, model_args, data_args, trainer.args, rows=source | targets
+        )
         print(report.table())
         print(f"saved: {args.output_dir}")
 

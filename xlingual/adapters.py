@@ -26,6 +26,9 @@ _IA3_ATTENTION = ("key", "value", "key_proj", "value_proj", "Wqkv", "k_lin", "v_
 _IA3_FEEDFORWARD = ("output.dense", "mlp.Wo", "ffn.lin2")
 _IA3_NOT_FEEDFORWARD = ("attention.output.dense",)
 
+_ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
+_BASE_FILES = ("config.json", "model.safetensors")
+
 _ADAPTER_TENSOR = re.compile(r"\.(?:lora|ia3)_")
 
 
@@ -127,6 +130,11 @@ def complete_saved_model(model: nn.Module, folder: str | Path, *, save_base: boo
         folder: Where it was saved.
         save_base: Whether the base goes beside an adapter.
     """
+    adapted = isinstance(model, peft.PeftModel)
+    # What an overwritten run left would be loaded together with what this one saved.
+    stale = () if adapted and save_base else _BASE_FILES if adapted else _ADAPTER_FILES
+    for name in stale:
+        (Path(folder) / name).unlink(missing_ok=True)
     if isinstance(model, peft.PeftModel):
         _name_magnitudes_in_full(Path(folder) / "adapter_model.safetensors")
         if save_base:

@@ -24,6 +24,13 @@ from xlingual.training_args import TransferArguments
 
 logger = logging.getLogger(__name__)
 
+# What follows from --precision and --selection (a run that repeats this one may change those), and
+# permissions that were given once.
+_OF_ONE_RUN = (
+    "bf16", "fp16", "use_cpu", "load_best_model_at_end", "metric_for_best_model",
+    "greater_is_better", "overwrite_output", "resume_from_checkpoint",
+)  # fmt: skip
+
 __all__ = ["prepare_output_dir", "write_predictions", "write_report"]
 
 
@@ -100,7 +107,8 @@ def write_report(
     Args:
         output_dir: The run's folder.
         report: The figures.
-        configs: The resolved dataclasses of the run; secrets among them are left out.
+        configs: The resolved dataclasses of the run, later ones win; secrets among them are left
+            out, and what belongs to this one run or machine.
         rows: The evaluated sets by name; their texts go beside the predictions.
     """
     folder = Path(output_dir)
@@ -109,15 +117,20 @@ def write_report(
     )
     config: dict[str, Any] = {}
     for part in configs:
-        config.update(part.to_dict() if hasattr(part, "to_dict") else asdict(part))
+        values = part.to_dict() if hasattr(part, "to_dict") else asdict(part)
+        config.update({key: value for key, value in values.items() if value is not None})
     plain = {
         key: value
         for key, value in config.items()
-        if not key.endswith("_token") and isinstance(value, (str, int, float, bool, list))
+        if not key.endswith("_token")
+        and key not in _OF_ONE_RUN
+        and isinstance(value, (str, int, float, bool, list))
     }
     (folder / "run_config.yaml").write_text(
         yaml.safe_dump(plain, allow_unicode=True, sort_keys=True), encoding="utf-8"
     )
+    for stale in folder.glob("predictions_*.jsonl"):  # sets that an overwritten run had evaluated
+        stale.unlink()
     for scores in report.sets:
         write_predictions(
             folder / f"predictions_{scores.name}.jsonl",

@@ -22,7 +22,7 @@ def predict_in_order(trainer: Trainer, encoded: Dataset, *, task: Task) -> Label
     Rows are read longest first, so that a batch pads little and a batch that is too large for the
     memory fails at once.
     """
-    order = np.argsort(encoded["length"], kind="stable")[::-1]
+    order = np.argsort(encoded["length"][:], kind="stable")[::-1]
     place = np.argsort(order)
     output: Any = trainer.predict(encoded.select(order))
     logits = np.asarray(output.predictions, dtype="float32")[place]

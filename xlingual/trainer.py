@@ -261,9 +261,9 @@ class TransferTrainer(Trainer):
         if self.args.train_sampling_strategy != "random" or "length" not in rows.column_names:
             return super()._get_train_sampler(train_dataset)
         self.train_sampler = TransferSampler(
-            rows["length"],
+            rows["length"][:],
             batch_size=self._train_batch_size,
-            domains=rows["domain"],
+            domains=rows["domain"][:],
             target_share=self.args.target_share,
             seed=self.args.data_seed if self.args.data_seed is not None else self.args.seed,
         )

@@ -123,8 +123,7 @@ class TransferArguments(TrainingArguments):
         self._check()
         if str(self.resume_from_checkpoint).lower() == "false":
             self.resume_from_checkpoint = None  # a flag's text; to transformers it were a path
-        if not self.bf16 and not self.fp16:
-            self._choose_precision()
+        self._choose_precision()
         if self.selection != "last":
             self.eval_strategy = self.save_strategy
             if self.eval_steps is None:
@@ -143,6 +142,9 @@ class TransferArguments(TrainingArguments):
         ):
             if value not in allowed:
                 problems.append(f"--{name} takes {', '.join(allowed)}; got {value!r}")
+        asked = {name for name in ("bf16", "fp16") if getattr(self, name)} | {self.precision}
+        if len(asked - {"auto"}) > 1:
+            problems.append("--precision, --bf16 and --fp16 say different things; keep one")
         if self.freeze_encoder and self.adapter != "none":
             problems.append("--freeze_encoder trains the head only; leave out --adapter, or it")
         if self.freeze_embeddings and self.embedding_learning_rate is not None:
@@ -156,6 +158,8 @@ class TransferArguments(TrainingArguments):
             problems.append(
                 f"--selection {self.selection} needs checkpoints; drop save_strategy no"
             )
+        if self.max_steps < 1 and self.num_train_epochs is not None and self.num_train_epochs <= 0:
+            problems.append(f"--num_train_epochs must be above 0; got {self.num_train_epochs}")
         if not 0 < self.layer_decay <= 1:
             problems.append(f"--layer_decay must be in (0, 1]; got {self.layer_decay}")
         if self.target_share is not None and not 0 < self.target_share < 1:
@@ -167,6 +171,8 @@ class TransferArguments(TrainingArguments):
             raise ConfigError("; ".join(problems))
 
     def _choose_precision(self) -> None:
+        if self.bf16 or self.fp16:  # the flags of transformers say the same
+            self.precision = "bf16" if self.bf16 else "fp16"
         on_gpu = torch.cuda.is_available() and not self.use_cpu
         if not on_gpu and not torch.backends.mps.is_available():
             self.use_cpu = True  # transformers takes bf16 without a GPU only when this is said

@@ -62,7 +62,7 @@ def test_a_label_space_that_differs(refused, files, tmp_path, recipe):
     assert not left_behind(tmp_path)
 
 
-@pytest.mark.parametrize("content", ["", "\n \n", "text,label\n", '[{"text": ']) 
+@pytest.mark.parametrize("content", ["", "\n \n", "text,label\n", '[{"text": '])
 def test_a_file_without_rows(refused, files, tmp_path, content):
     path = files.folder / "broken.csv" if "," in content else files.folder / "broken.json"
     path.write_text(content)
@@ -87,7 +87,9 @@ def test_rows_with_empty_text_are_counted_and_listed(run, files, tmp_path, capsy
     out = tmp_path / "out"
     run("zero_shot", f"--output_dir={out}", f"--source_train={path}", *files.flags("target_test"))
     said = capsys.readouterr().err
-    assert "holes.jsonl: rejected 2 of 50 rows (1 x empty text, 1 x no text; first at line 4)" in said
+    assert (
+        "holes.jsonl: rejected 2 of 50 rows (1 x empty text, 1 x no text; first at line 4)" in said
+    )
     assert f"{out}/rejected_rows.jsonl" in said
     rejected = read_rows(out / "rejected_rows.jsonl")
     assert [(row["row"], row["reason"]) for row in rejected] == [(4, "empty text"), (5, "no text")]
@@ -156,6 +158,9 @@ def test_a_target_file_with_a_label_column_that_is_blank(refused, files, tmp_pat
         (["--resume_from_checkpoint=nowhere"], ["nowhere", "checkpoint-N"]),
         (["--target_test=a.jsonl"], ["--source_train", "--target_test"]),
         (["--max_train_rows=0"], ["--max_train_rows", "at least 1"]),
+        (["--bf16", "--fp16"], ["--bf16", "--fp16", "keep one"]),
+        (["--bf16"], ["--precision", "--bf16", "keep one"]),  # `run` asks for float32
+        (["--max_steps=-1", "--num_train_epochs=-1"], ["--num_train_epochs", "above 0"]),
     ],
 )
 def test_conflicting_and_misspelt_flags(refused, tmp_path, flags, words):

@@ -42,7 +42,9 @@ def test_help_answers_before_torch_could_be_imported(tmp_path):
     with_torch = time.perf_counter() - started
     assert "--source_train" in helped.stdout
     assert seconds < 0.5 * with_torch
-    check = "import sys, xlingual.cli as c; c.main(['joint', '-h']); assert 'torch' not in sys.modules"
+    check = (
+        "import sys, xlingual.cli as c; c.main(['joint', '-h']); assert 'torch' not in sys.modules"
+    )
     assert python("-c", check, cwd=tmp_path).returncode == 0
 
 
@@ -146,7 +148,9 @@ def test_a_config_runs(name, run, tmp_path):
     assert results_of(tmp_path / "out")["eval_zh_rows"] == 300
 
 
-@pytest.mark.parametrize("path", sorted((RECIPES / "accelerate").glob("*.yaml")), ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "path", sorted((RECIPES / "accelerate").glob("*.yaml")), ids=lambda p: p.stem
+)
 def test_accelerate_takes_the_configs_that_are_shipped(path):
     from accelerate.commands.config.config_args import load_config_from_file
 

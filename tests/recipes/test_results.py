@@ -82,6 +82,7 @@ def test_the_resolved_config_repeats_the_run(tmp_path, run, files):
     run("zero_shot", f"--output_dir={first}", "--seed=3", "--learning_rate=1e-3", *flags)
     config = yaml.safe_load((first / "run_config.yaml").read_text(encoding="utf-8"))
     assert (config["seed"], config["learning_rate"], config["max_steps"]) == (3, 1e-3, 2)
+    assert config["head_learning_rate"] > 0, "what was left open stands there as it was resolved"
     assert config["source_train"] == files.en
     run("zero_shot", f"--config={first / 'run_config.yaml'}", f"--output_dir={again}")
     first_weights, weights = (load_file(path / "model.safetensors") for path in (first, again))
@@ -188,3 +189,21 @@ def test_oracle_selection_is_written_into_the_results(tmp_path, run, files, caps
     )
     assert results_of(out)["selection"] == "target_dev"
     assert "ORACLE" in capsys.readouterr().out
+
+
+def test_an_overwritten_run_leaves_nothing_that_would_be_loaded(tmp_path, run, files):
+    """A full model in a folder that held an adapter would be read with the old adapter on top."""
+    from transformers import AutoModelForSequenceClassification
+
+    out = tmp_path / "out"
+    flags = [f"--output_dir={out}", "--overwrite_output", *files.flags("source_train")]
+    run("zero_shot", *flags, f"--target_test=old={files.zh},{files.zh_test}", "--adapter=lora")
+    run("zero_shot", *flags, f"--target_test={files.zh_test}")
+    loaded = AutoModelForSequenceClassification.from_pretrained(out).state_dict()
+    saved = load_file(out / "model.safetensors")
+    assert loaded.keys() == saved.keys()
+    assert all((saved[name] == tensor).all() for name, tensor in loaded.items())
+    assert {path.name for path in out.glob("predictions_*")} == {
+        "predictions_en.jsonl",
+        "predictions_zh.jsonl",
+    }

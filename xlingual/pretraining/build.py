@@ -39,11 +39,14 @@ logger = logging.getLogger(__name__)
 
 def make_accelerator(precision: str = "auto") -> Accelerator:
     """An ``Accelerator``; ``"auto"`` is bfloat16 where the hardware multiplies it natively."""
+    on_gpu = torch.cuda.is_available()
     if precision == "auto":
-        precision = "bf16" if has_bf16(torch.cuda.is_available()) else "no"
+        precision = "bf16" if has_bf16(on_gpu) else "no"
     # A contrastive step without bag-of-words leaves the head without gradient.
     unused = DistributedDataParallelKwargs(find_unused_parameters=True)
-    return Accelerator(mixed_precision=precision, kwargs_handlers=[unused])
+    # Without cpu=True two processes on a machine without a GPU would not see each other.
+    on_cpu = not on_gpu and not torch.backends.mps.is_available()
+    return Accelerator(mixed_precision=precision, cpu=on_cpu, kwargs_handlers=[unused])
 
 
 def load_encoder(path: str | Path) -> tuple[Encoder, PreTrainedTokenizerFast]:
