@@ -31,7 +31,7 @@ TASKS = {
         "zero-shot": ("topic/en.train.jsonl", "topic/en.dev.jsonl"),
         "supervised": ("topic/zh.train.jsonl", "topic/zh.dev.jsonl"),
         "test": "topic/zh.test.jsonl",
-        "flags": ["--num_train_epochs", "12"],
+        "flags": ["--num_train_epochs", "10"],
     },
     "nli (xnli)": {
         "zero-shot": ("nli/en.train.jsonl,nli/en_sick.train.jsonl", "nli/en_xnli.dev.jsonl"),
@@ -56,6 +56,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--modes", nargs="+", default=list(MODES))
     parser.add_argument("--tasks", nargs="+", default=list(TASKS))
+    parser.add_argument("--max_train_rows", type=int, help="train on a sample of so many rows")
     parser.add_argument("--model", help="encoder folder or hub id; default: the embedded one")
     arguments = parser.parse_args()
     results = Path(arguments.results)
@@ -66,16 +67,16 @@ def main() -> None:
                 for mode in arguments.modes:
                     cell = {"task": task, "labels": labels, "mode": mode, "seed": seed}
                     if _key(cell) not in done:
-                        row = cell | run(cell, data=Path(arguments.data), model=arguments.model)
+                        row = cell | run(cell, arguments)
                         done[_key(cell)] = row
                         with results.open("a", encoding="utf-8") as file:
                             file.write(json.dumps(row, ensure_ascii=False) + "\n")
     print("\n".join(table(list(done.values()))))
 
 
-def run(cell: dict, *, data: Path, model: str | None) -> dict:
+def run(cell: dict, arguments: argparse.Namespace) -> dict:
     """One training in a process of its own."""
-    settings = TASKS[cell["task"]]
+    settings, data = TASKS[cell["task"]], Path(arguments.data)
     train, validation = (
         ",".join(str(data / name) for name in names.split(","))
         for names in settings[cell["labels"]]
@@ -88,7 +89,8 @@ def run(cell: dict, *, data: Path, model: str | None) -> dict:
             *("--save_strategy", "no", "--disable_tqdm", "true"),
             *settings["flags"],
             *MODES[cell["mode"]],
-            *(("--model_name_or_path", model) if model else ()),
+            *(("--model_name_or_path", arguments.model) if arguments.model else ()),
+            *(("--max_train_rows", str(n)) if (n := arguments.max_train_rows) else ()),
         ]
         finished = subprocess.run(command, capture_output=True, text=True, check=False)
         if finished.returncode:

@@ -42,7 +42,7 @@ _PRESETS = (
 )
 
 
-_ENOUGH_STEPS = 300
+_ENOUGH_STEPS = 200
 
 
 def preset_for(num_parameters: int) -> Preset:
@@ -71,7 +71,7 @@ class TransferArguments(TrainingArguments):
         None, "Peak learning rate; left out: by encoder size."
     )
     num_train_epochs: float | None = _option(  # type: ignore[assignment]
-        None, "Passes over the data; left out: 3, or more (up to 20) to make 300 steps."
+        None, "Passes over the data; left out: 3, or more (up to 20) to make 200 steps."
     )
     per_device_train_batch_size: int = _option(32, "Rows of a training batch on one device.")
     per_device_eval_batch_size: int = _option(128, "Rows of an evaluation batch on one device.")
