@@ -10,7 +10,8 @@ so a run that was killed goes on where it stopped. With ``accelerate launch`` it
 """
 
 import argparse
-import sys
+
+from xlingual import run_recipe
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -109,8 +110,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    if {"-h", "--help"} & set(sys.argv[1:]):
-        parse(None)
-    from xlingual import run_recipe
-
     run_recipe(main)

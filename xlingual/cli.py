@@ -106,7 +106,10 @@ def run_recipe(recipe: Callable[[list[str]], None], argv: Sequence[str] | None =
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     if "-h" in arguments or "--help" in arguments:
-        sys.stdout.write(f"{_docstring(recipe)}\n{_usual_flags()}")
+        module = sys.modules[recipe.__module__]
+        if hasattr(module, "parse"):  # a recipe with flags of its own explains them itself
+            module.parse(["--help"])
+        sys.stdout.write(f"{(module.__doc__ or '').strip()}\n{_usual_flags()}")
         return
     _set_up_logging()
     _exit_on_error(lambda: recipe(arguments))
@@ -135,10 +138,6 @@ def _set_up_logging() -> None:
     # Bars for reading and writing a few files hide the ones that tell how long training takes.
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-
-
-def _docstring(recipe: Callable[[list[str]], None]) -> str:
-    return (sys.modules[recipe.__module__].__doc__ or "").strip()
 
 
 def _usual_flags() -> str:
