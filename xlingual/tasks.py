@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from xlingual.errors import ConfigError
@@ -148,17 +148,7 @@ SEQUENCE = Task(
     decide=_argmax,
     probabilities=_softmax,
 )
-PAIR = Task(
-    name="pair",
-    text_columns=("text", "text_pair"),
-    label_column="label",
-    auto_class="AutoModelForSequenceClassification",
-    problem_type="single_label_classification",
-    primary_metric="accuracy",
-    loss_per_row=cross_entropy_per_row,
-    decide=_argmax,
-    probabilities=_softmax,
-)
+PAIR = replace(SEQUENCE, name="pair", text_columns=("text", "text_pair"))
 MULTI_LABEL = Task(
     name="multi_label",
     text_columns=("text",),

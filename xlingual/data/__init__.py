@@ -2,12 +2,12 @@
 
 from xlingual.data.cleaning import find_overlap, write_rejected
 from xlingual.data.columns import Columns
-from xlingual.data.corpus import embedded_corpus
+from xlingual.data.corpus import ROLES, embedded_corpus
 from xlingual.data.encoding import encode, label_space_of
 from xlingual.data.loading import LoadedData, load_source
 from xlingual.data.mixing import mix_domains
 from xlingual.data.sampling import TransferSampler
-from xlingual.data.sets import ROLES, TransferData, hold_out, load_transfer_data
+from xlingual.data.sets import TransferData, hold_out, load_transfer_data
 from xlingual.data.sources import DataSource, parse_sources
 
 __all__ = [

@@ -7,9 +7,9 @@ from importlib.resources import files
 
 from datasets import Dataset, DatasetDict
 
-__all__ = ["embedded_corpus"]
+__all__ = ["ROLES", "embedded_corpus"]
 
-_SPLITS = (
+ROLES = (
     "source_train",
     "source_validation",
     "target_train",
@@ -37,7 +37,7 @@ def embedded_corpus() -> DatasetDict:
     """
     corpus = files("xlingual") / "assets" / "corpus"
     splits = {}
-    for split in _SPLITS:
+    for split in ROLES:
         lines = (corpus / f"{split}.jsonl").read_text(encoding="utf-8").splitlines()
         rows = Dataset.from_list([json.loads(line) for line in lines])
         splits[split] = rows.rename_column("domain", "domain_name")

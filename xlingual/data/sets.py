@@ -15,7 +15,7 @@ from datasets import Dataset, concatenate_datasets
 
 from xlingual.data.cleaning import find_overlap, write_rejected
 from xlingual.data.columns import Columns
-from xlingual.data.corpus import embedded_corpus
+from xlingual.data.corpus import ROLES, embedded_corpus
 from xlingual.data.loading import load_source
 from xlingual.data.mixing import mix_domains
 from xlingual.data.sources import parse_sources
@@ -23,20 +23,12 @@ from xlingual.errors import ConfigError, LabelSpaceError
 from xlingual.labels import LabelSpace, parse_label_map
 from xlingual.tasks import Task, get_task
 
-__all__ = ["ROLES", "TransferData", "hold_out", "load_transfer_data"]
+__all__ = ["TransferData", "hold_out", "load_transfer_data"]
 
 logger = logging.getLogger(__name__)
 
 Sets = dict[str, Dataset]
 
-ROLES = (
-    "source_train",
-    "source_validation",
-    "target_train",
-    "target_unlabeled",
-    "target_validation",
-    "target_test",
-)
 _TRAINING = ("source_train", "target_train")
 
 
