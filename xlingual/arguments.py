@@ -10,12 +10,13 @@ from typing import Any
 
 from xlingual.errors import ConfigError
 
-__all__ = ["DataArguments", "FewShotArguments", "ModelArguments"]
+__all__ = ["DataArguments", "FewShotArguments", "ModelArguments", "option"]
 
 REGIMES = ("joint", "sequential")
 
 
-def _option(default: Any, text: str) -> Any:
+def option(default: Any, text: str) -> Any:
+    """A dataclass field with its default and the text that ``--help`` shows."""
     return field(default=default, metadata={"help": text})
 
 
@@ -23,10 +24,10 @@ def _option(default: Any, text: str) -> Any:
 class ModelArguments:
     """Which pretrained encoder to start from."""
 
-    model_name_or_path: str | None = _option(
+    model_name_or_path: str | None = option(
         None, "Folder or hub id of a pretrained encoder; left out: the embedded bilingual encoder."
     )
-    model_revision: str | None = _option(None, "Branch, tag or commit of the model on the hub.")
+    model_revision: str | None = option(None, "Branch, tag or commit of the model on the hub.")
 
 
 @dataclass
@@ -39,30 +40,30 @@ class DataArguments:
     corpus.
     """
 
-    task: str = _option("sequence", "sequence, pair or multi_label.")
-    source_train: str | None = _option(None, "Labelled source (English) training data.")
-    source_validation: str | None = _option(
+    task: str = option("sequence", "sequence, pair or multi_label.")
+    source_train: str | None = option(None, "Labelled source (English) training data.")
+    source_validation: str | None = option(
         None, "Labelled source validation data; left out: a tenth of source_train is held out."
     )
-    target_train: str | None = _option(
+    target_train: str | None = option(
         None, "Labelled target (Chinese) training data, for few_shot and joint."
     )
-    target_unlabeled: str | None = _option(None, "Target text; a label column in it is never read.")
-    target_validation: str | None = _option(
+    target_unlabeled: str | None = option(None, "Target text; a label column in it is never read.")
+    target_validation: str | None = option(
         None, "Labelled target validation data; used only by an oracle selection (target_dev)."
     )
-    target_test: str | None = _option(
+    target_test: str | None = option(
         None, "Labelled target test data: read after training, for the figures."
     )
-    text_column: str | None = _option(None, "Column of the text.")
-    text_pair_column: str | None = _option(None, "Column of the second text of a pair.")
-    label_column: str | None = _option(None, "Column of the label(s).")
-    tokens_column: str | None = _option(None, "Column of tokens.")
-    tags_column: str | None = _option(None, "Column of tags.")
-    domain_column: str | None = _option(None, "Column of a domain name.")
-    weight_column: str | None = _option(None, "Column of a factor on the row's loss.")
-    label_map: str | None = _option(None, 'Renames labels at load: "1=positive,0=negative".')
-    max_train_rows: int | None = _option(
+    text_column: str | None = option(None, "Column of the text.")
+    text_pair_column: str | None = option(None, "Column of the second text of a pair.")
+    label_column: str | None = option(None, "Column of the label(s).")
+    tokens_column: str | None = option(None, "Column of tokens.")
+    tags_column: str | None = option(None, "Column of tags.")
+    domain_column: str | None = option(None, "Column of a domain name.")
+    weight_column: str | None = option(None, "Column of a factor on the row's loss.")
+    label_map: str | None = option(None, 'Renames labels at load: "1=positive,0=negative".')
+    max_train_rows: int | None = option(
         None, "Train on at most so many rows of each set, for a quick trial."
     )
 
@@ -75,8 +76,8 @@ class DataArguments:
 class FewShotArguments:
     """How few labelled target rows are used."""
 
-    shots_per_label: int = _option(16, "k: labelled target rows per label.")
-    regime: str = _option(
+    shots_per_label: int = option(16, "k: labelled target rows per label.")
+    regime: str = option(
         "joint", "joint (source and shots in one run) or sequential (source first, then shots)."
     )
 

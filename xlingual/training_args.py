@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 from transformers import TrainingArguments
 
 from xlingual.adapters import ADAPTERS
+from xlingual.arguments import option
 from xlingual.errors import ConfigError
 
 __all__ = ["Preset", "TransferArguments", "preset_for"]
@@ -50,10 +51,6 @@ def preset_for(num_parameters: int) -> Preset:
     return next(preset for limit, preset in _PRESETS if num_parameters <= limit)
 
 
-def _option(default: Any, text: str) -> Any:
-    return field(default=default, metadata={"help": text})
-
-
 @dataclass
 class TransferArguments(TrainingArguments):
     """Arguments of a transfer run; everything of ``TrainingArguments`` keeps its meaning.
@@ -66,56 +63,54 @@ class TransferArguments(TrainingArguments):
         ConfigError: Flags that contradict each other; all of them are named at once.
     """
 
-    output_dir: str | None = _option(None, "Where the model, checkpoints and results go.")
-    learning_rate: float | None = _option(  # type: ignore[assignment]
+    output_dir: str | None = option(None, "Where the model, checkpoints and results go.")
+    learning_rate: float | None = option(  # type: ignore[assignment]
         None, "Peak learning rate; left out: by encoder size."
     )
-    num_train_epochs: float | None = _option(  # type: ignore[assignment]
+    num_train_epochs: float | None = option(  # type: ignore[assignment]
         None, "Passes over the data; left out: 3, or more (up to 20) to make 200 steps."
     )
-    per_device_train_batch_size: int = _option(32, "Rows of a training batch on one device.")
-    per_device_eval_batch_size: int = _option(128, "Rows of an evaluation batch on one device.")
-    warmup_steps: float = _option(0.1, "Warm-up steps, or below 1 a share of all steps.")
-    weight_decay: float = _option(0.01, "Decay of matrices.")
-    save_strategy: str = _option("epoch", "When to write a checkpoint: no, epoch, steps.")
-    save_total_limit: int | None = _option(2, "Checkpoints kept.")
-    logging_steps: float = _option(50, "Steps between two log lines.")
+    per_device_train_batch_size: int = option(32, "Rows of a training batch on one device.")
+    per_device_eval_batch_size: int = option(128, "Rows of an evaluation batch on one device.")
+    warmup_steps: float = option(0.1, "Warm-up steps, or below 1 a share of all steps.")
+    weight_decay: float = option(0.01, "Decay of matrices.")
+    save_strategy: str = option("epoch", "When to write a checkpoint: no, epoch, steps.")
+    save_total_limit: int | None = option(2, "Checkpoints kept.")
+    logging_steps: float = option(50, "Steps between two log lines.")
 
-    overwrite_output: bool = _option(False, "Write into an output folder that holds files.")
-    source_language: str = _option("en", "Language of the labelled data; names its metrics.")
-    target_language: str = _option("zh", "Language to be served; names its metrics.")
-    max_length: int = _option(128, "Tokens of a row; longer text is truncated.")
-    precision: str = _option("auto", "auto, fp32, bf16 or fp16 (the weights stay float32).")
+    overwrite_output: bool = option(False, "Write into an output folder that holds files.")
+    source_language: str = option("en", "Language of the labelled data; names its metrics.")
+    target_language: str = option("zh", "Language to be served; names its metrics.")
+    max_length: int = option(128, "Tokens of a row; longer text is truncated.")
+    precision: str = option("auto", "auto, fp32, bf16 or fp16 (the weights stay float32).")
 
-    adapter: str = _option("none", "none (full fine-tuning), lora, dora or ia3.")
-    adapter_rank: int = _option(16, "Rank of LoRA and DoRA.")
-    adapter_alpha: int | None = _option(None, "Scale of LoRA and DoRA; left out: twice the rank.")
-    adapter_dropout: float = _option(0.0, "Dropout before the adapter.")
-    adapter_target_modules: list[str] | None = _option(
+    adapter: str = option("none", "none (full fine-tuning), lora, dora or ia3.")
+    adapter_rank: int = option(16, "Rank of LoRA and DoRA.")
+    adapter_alpha: int | None = option(None, "Scale of LoRA and DoRA; left out: twice the rank.")
+    adapter_dropout: float = option(0.0, "Dropout before the adapter.")
+    adapter_target_modules: list[str] | None = option(
         None, "Module names the adapter goes on; left out: all linear layers of the blocks."
     )
-    save_base_model: bool = _option(
+    save_base_model: bool = option(
         True, "Save the base beside an adapter, so that the folder loads by itself with its labels."
     )
 
-    freeze_embeddings: bool | None = _option(
+    freeze_embeddings: bool | None = option(
         None, "Do not train the token embeddings; left out: by encoder size."
     )
-    freeze_encoder: bool = _option(False, "Train the head only.")
-    embedding_learning_rate: float | None = _option(None, "Learning rate of the token embeddings.")
-    head_learning_rate: float | None = _option(None, "Learning rate of the head.")
-    layer_decay: float = _option(1.0, "Factor on the learning rate per layer below the last.")
-    class_weights: str = _option(
-        "none", 'none, auto (inverse frequency) or "negative=2,neutral=1".'
-    )
-    target_share: float | None = _option(
+    freeze_encoder: bool = option(False, "Train the head only.")
+    embedding_learning_rate: float | None = option(None, "Learning rate of the token embeddings.")
+    head_learning_rate: float | None = option(None, "Learning rate of the head.")
+    layer_decay: float = option(1.0, "Factor on the learning rate per layer below the last.")
+    class_weights: str = option("none", 'none, auto (inverse frequency) or "negative=2,neutral=1".')
+    target_share: float | None = option(
         None, "Target rows as a share of every batch (up-sampled); left out: as in the data."
     )
-    selection: str = _option(
+    selection: str = option(
         "last", "Which weights are kept: last (a fixed budget), source_dev (best on source "
         "validation) or target_dev (best on target validation; reported as oracle).",
     )  # fmt: skip
-    early_stopping_patience: int | None = _option(
+    early_stopping_patience: int | None = option(
         None, "Stop after so many evaluations without a gain on the selection's set."
     )
 
