@@ -117,7 +117,7 @@ def test_an_unknown_recipe(capsys) -> None:
     with pytest.raises(SystemExit) as stopped:
         cli.main(["zero_shots"])
     assert stopped.value.code == 2
-    assert "no recipe 'zero_shots'; there are few_shot, " in capsys.readouterr().err
+    assert "no recipe or command 'zero_shots'; there are few_shot, " in capsys.readouterr().err
 
 
 def test_environment_without_some_packages(monkeypatch) -> None:

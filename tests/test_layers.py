@@ -37,6 +37,13 @@ LAYERS = {
     "inference": 4,
     "export": 4,
     "hub": 4,
+    "saving": 4,
+    "card": 4,
+    "objective": 3,
+    "assembly": 3,
+    "parameter_groups": 3,
+    "features": 3,
+    "commands": 5,
     "cli": 5,
 }
 OPEN_LAYERS = {0, 3}

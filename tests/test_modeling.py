@@ -27,9 +27,9 @@ from xlingual.modeling import (
     head_module_names,
     name_labels,
     own_label_space,
-    parameter_groups,
     peak_memory_mib,
 )
+from xlingual.parameter_groups import parameter_groups
 
 LAYOUTS = ("bert", "xlm-r", "deberta-v3", "modernbert")
 SEQUENCE = get_task("sequence")

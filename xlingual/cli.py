@@ -1,7 +1,9 @@
-"""``xlingual RECIPE --config x.yaml key=value``, ``xlingual env``, and how a recipe is run."""
+"""``xlingual RECIPE --config x.yaml key=value``, ``xlingual COMMAND``, and how a recipe is run."""
 
 from __future__ import annotations
 
+import ast
+import importlib
 import importlib.util
 import logging
 import os
@@ -42,9 +44,13 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _run(name: str, argv: list[str]) -> None:
+    if name in _commands():
+        run_recipe(importlib.import_module(f"xlingual.commands.{name}").main, argv)
+        return
     path = _recipes().get(name)
     if path is None:
-        raise ConfigError(f"no recipe {name!r}; there are {', '.join(_recipes())}, and env")
+        there = ", ".join([*_recipes(), *_commands()])
+        raise ConfigError(f"no recipe or command {name!r}; there are {there}, and env")
     launcher, argv = _split_launcher(argv)
     if launcher is None:
         run_recipe(_load(path).main, argv)
@@ -168,6 +174,15 @@ def _recipes() -> dict[str, Path]:
     return {path.stem: path for path in sorted(_recipe_folder().glob("*.py"))}
 
 
+def _commands() -> list[str]:
+    return sorted(path.stem for path in (Path(__file__).parent / "commands").glob("[!_]*.py"))
+
+
+def _summary(path: Path) -> str:
+    """The first line of a file's docstring, without importing the file."""
+    return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").split("\n")[0]
+
+
 def _load(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(f"xlingual_recipe_{path.stem}", path)
     if spec is None or spec.loader is None:
@@ -180,9 +195,10 @@ def _load(path: Path) -> ModuleType:
 
 def _usage() -> str:
     lines = ["usage: xlingual RECIPE [--config x.yaml] [--flag value | key=value ...]", ""]
-    for name, path in _recipes().items():
-        summary = (_load(path).__doc__ or "").strip().split("\n")[0]
-        lines.append(f"  {name:<18} {summary}")
+    lines += [f"  {name:<18} {_summary(path)}" for name, path in _recipes().items()]
+    lines += ["", "or: xlingual COMMAND ..., on a model that is there", ""]
+    folder = Path(__file__).parent / "commands"
+    lines += [f"  {name:<18} {_summary(folder / f'{name}.py')}" for name in _commands()]
     lines += [
         f"  {'env':<18} Versions and settings, for a bug report.",
         "",

@@ -1,9 +1,8 @@
-"""The encoder with a task's head on it: loading, freezing, parameter groups."""
+"""The encoder with a task's head on it: loading, freezing, counting."""
 
 from __future__ import annotations
 
 import logging
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from xlingual.tasks import Task
 
 __all__ = [
     "LoadedModel",
+    "base_model_of",
     "copy_weights",
     "count_parameters",
     "embedded_encoder",
@@ -32,7 +32,6 @@ __all__ = [
     "load_tokenizer",
     "name_labels",
     "own_label_space",
-    "parameter_groups",
     "peak_memory_mib",
 ]
 
@@ -172,7 +171,7 @@ def copy_weights(trained: nn.Module, model: nn.Module, *, head: bool) -> None:
         head: Whether the head is taken too; False where the labels differ: the encoder is kept
             and the head is new.
     """
-    heads = tuple(f".{name}." for name in head_module_names(_base(model)))
+    heads = tuple(f".{name}." for name in head_module_names(base_model_of(model)))
     state = {
         name: tensor
         for name, tensor in trained.state_dict().items()
@@ -182,11 +181,15 @@ def copy_weights(trained: nn.Module, model: nn.Module, *, head: bool) -> None:
 
 
 def head_module_names(model: PreTrainedModel) -> list[str]:
-    """Names of the model's children with parameters that are not the encoder."""
+    """Names of the model's children with parameters that are not the encoder.
+
+    A transfer loss that is trained inside the model is no part of its head.
+    """
+    others = (model.base_model_prefix, "transfer_loss")
     return [
         name
         for name, child in model.named_children()
-        if name != model.base_model_prefix and any(True for _ in child.parameters())
+        if name not in others and any(True for _ in child.parameters())
     ]
 
 
@@ -269,60 +272,6 @@ def peak_memory_mib() -> float:
     return peak / (2**20 if sys.platform == "darwin" else 2**10)  # bytes there, KiB elsewhere
 
 
-_LAYER = re.compile(r"\.(?:layers?|h|block)\.(\d+)\.")
-
-
-def parameter_groups(
-    model: PreTrainedModel,
-    *,
-    learning_rate: float,
-    weight_decay: float,
-    decay_parameters: set[str],
-    head_learning_rate: float | None = None,
-    embedding_learning_rate: float | None = None,
-    layer_decay: float = 1.0,
-) -> list[dict[str, Any]]:
-    r"""Optimizer groups with a learning rate of their own for embeddings, layers and head.
-
-    Layer *l* of *n* trains at :math:`\eta \, d^{\,n-1-l}` and the embeddings at
-    :math:`\eta \, d^{\,n}`, with :math:`d` = ``layer_decay`` (Howard and Ruder 2018; the values
-    around 0.9 are those of ELECTRA).
-
-    Args:
-        model: The model to be trained, with or without adapters.
-        learning_rate: :math:`\eta`, of the last layer.
-        weight_decay: Decay of the parameters in ``decay_parameters``; the others have none.
-        decay_parameters: Names that decay: matrices, not biases and norms.
-        head_learning_rate: Rate of everything that is not the encoder; None: ``learning_rate``.
-        embedding_learning_rate: Rate of the token table; None: as layer decay says.
-        layer_decay: 1.0 trains all layers at one rate.
-    """
-    table = {id(p) for p in model.get_input_embeddings().parameters()}
-    encoder = {id(p) for p in _base(model).base_model.parameters()}
-    layers = [int(m[1]) for name, _ in model.named_parameters() if (m := _LAYER.search(name))]
-    num_layers = max(layers, default=-1) + 1
-
-    def rate(name: str, parameter: nn.Parameter) -> float:
-        if id(parameter) in table and embedding_learning_rate is not None:
-            return embedding_learning_rate
-        if id(parameter) not in encoder or "modules_to_save" in name:
-            return head_learning_rate if head_learning_rate is not None else learning_rate
-        layer = _LAYER.search(name)
-        if layer:
-            return learning_rate * layer_decay ** (num_layers - 1 - int(layer[1]))
-        return learning_rate * (layer_decay**num_layers if "embed" in name else 1.0)
-
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            decay = weight_decay if name in decay_parameters else 0.0
-            groups.setdefault((rate(name, parameter), decay), []).append(parameter)
-    return [
-        {"params": parameters, "lr": lr, "weight_decay": decay}
-        for (lr, decay), parameters in groups.items()
-    ]
-
-
-def _base(model: Any) -> PreTrainedModel:
+def base_model_of(model: Any) -> PreTrainedModel:
     """The model below the wrapper of an adapter, if there is one."""
     return model.get_base_model() if hasattr(model, "get_base_model") else model

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 from datasets import Dataset
 from torch import nn
 from transformers import (
-    DataCollatorWithPadding,
     EarlyStoppingCallback,
     EvalPrediction,
     PreTrainedModel,
@@ -22,30 +21,27 @@ from transformers import (
     set_seed,
 )
 
-from xlingual.adapters import add_adapter, complete_saved_model
-from xlingual.data import TransferSampler, encode, label_space_of
-from xlingual.errors import ConfigError, DataError
+from xlingual.adapters import complete_saved_model
+from xlingual.assembly import (
+    EvalDatasets,
+    adapted_model,
+    make_objective,
+    model_with_head,
+    selection_metric,
+)
+from xlingual.data import TransferCollator, TransferSampler, encode
+from xlingual.errors import DataError
 from xlingual.evaluation import LabelPredictions, TransferReport, score_set
 from xlingual.labels import LabelSpace
-from xlingual.modeling import (
-    LoadedModel,
-    copy_weights,
-    count_parameters,
-    freeze,
-    load_model,
-    load_tokenizer,
-    name_labels,
-    own_label_space,
-    parameter_groups,
-)
+from xlingual.modeling import copy_weights, load_tokenizer
+from xlingual.objective import Objective, num_taught
+from xlingual.parameter_groups import parameter_groups
 from xlingual.scoring import predict_in_order, quick_scores, training_costs
-from xlingual.tasks import Task, get_task, num_labelled
-from xlingual.training_args import TransferArguments, preset_for
-from xlingual.weights import resolve_class_weights
+from xlingual.tasks import Task, get_task
+from xlingual.training_args import TransferArguments
+from xlingual.transfer.loss import TransferLoss
 
 __all__ = ["TransferTrainer"]
-
-EvalDatasets: TypeAlias = "Dataset | dict[str, Dataset] | None"
 
 
 class _SetEpoch(TrainerCallback):
@@ -69,11 +65,11 @@ class TransferTrainer(Trainer):
     Data sets are given as text: ``Dataset`` in canonical columns (``text``, ``label``, ...), or
     already encoded. The loss is computed from the logits,
 
-    .. math:: L = \frac{1}{N} \sum_i w_i \, \ell_i
+    .. math:: L = \frac{1}{N} \sum_i w_i \, \ell_i + R
 
     with *N* the number of labelled rows in the whole step (over accumulated batches and
-    processes), :math:`w_i` the row's weight and :math:`\ell_i` the task's loss: eight batches of
-    one row give the gradient of one batch of eight.
+    processes), :math:`w_i` the row's weight, :math:`\ell_i` the loss of its hard or soft label, and
+    *R* the transfer loss: eight batches of one row give the gradient of one batch of eight.
 
     Args:
         model: A folder or hub id, a loaded model with a head (and an adapter), or None for the
@@ -86,6 +82,7 @@ class TransferTrainer(Trainer):
         task: ``"sequence"``, ``"pair"`` or ``"multi_label"``.
         label_space: The label names; default: those of ``train_dataset``.
         model_revision: Branch, tag or commit, where ``model`` is a hub id.
+        transfer_loss: Added to the task's loss while training; several are summed.
 
     Raises:
         ConfigError: Arguments that contradict each other or the data.
@@ -96,6 +93,7 @@ class TransferTrainer(Trainer):
     args: TransferArguments
     model: Any  # a PreTrainedModel, or a PeftModel around one
     processing_class: PreTrainedTokenizerBase
+    objective: Objective
     train_dataset: Any
 
     # The loss is ours and already divided by all labelled rows of the step.
@@ -116,30 +114,46 @@ class TransferTrainer(Trainer):
         task: str | Task = "sequence",
         label_space: LabelSpace | None = None,
         model_revision: str | None = None,
+        transfer_loss: TransferLoss | Sequence[TransferLoss] | None = None,
         **kwargs: Any,
     ) -> None:
         args = args if args is not None else TransferArguments(output_dir="xlingual-output")
         self.args = args = copy.copy(args)  # the presets filled in below are this run's own
         self.task = get_task(task) if isinstance(task, str) else task
         self.train_sampler: TransferSampler | None = None
+        self._last_batch = (-1, 0)
         set_seed(args.seed)  # the head's first weights are part of what a seed decides
-        loaded = self._load(model, label_space, train_dataset, model_revision)
+        loaded = model_with_head(
+            model,
+            task=self.task,
+            label_space=label_space,
+            train_dataset=train_dataset,
+            revision=model_revision,
+        )
         self.label_space, self.new_parameters = loaded.label_space, loaded.new_parameters
         self.processing_class = processing_class or load_tokenizer(
             loaded.model.name_or_path, revision=model_revision
         )
-        self.class_weights = resolve_class_weights(
-            args.class_weights, train_dataset, task=self.task, label_space=self.label_space
-        )
         callbacks = [*(callbacks or []), _SetEpoch(self)]
         if args.selection_language is not None:
-            args.metric_for_best_model = self._selection_metric(eval_dataset)
+            args.metric_for_best_model = selection_metric(args, eval_dataset, task=self.task)
             if args.early_stopping_patience is not None:
                 callbacks.append(EarlyStoppingCallback(args.early_stopping_patience))
+        num_rows = len(train_dataset or ())
+        trained = adapted_model(loaded, args, task=self.task, num_rows=num_rows)
+        self.objective = make_objective(
+            trained,
+            args,
+            task=self.task,
+            label_space=self.label_space,
+            tokenizer=self.processing_class,
+            train_dataset=train_dataset,
+            transfer_loss=transfer_loss,
+        )
         super().__init__(
-            model=self._adapted(loaded.model, num_rows=len(train_dataset or ())),
+            model=trained,
             args=args,
-            data_collator=data_collator or DataCollatorWithPadding(self.processing_class),
+            data_collator=data_collator or TransferCollator(self.processing_class),
             train_dataset=self._encoded(train_dataset),
             eval_dataset=(
                 {name: self._encoded(rows) for name, rows in eval_dataset.items()}
@@ -153,51 +167,6 @@ class TransferTrainer(Trainer):
             optimizers=optimizers,
             **kwargs,
         )
-
-    def _load(
-        self,
-        model: PreTrainedModel | str | None,
-        label_space: LabelSpace | None,
-        train_dataset: Dataset | None,
-        revision: str | None,
-    ) -> LoadedModel:
-        """The model with the task's head; one that is given loaded keeps the head it has."""
-        names = label_space or own_label_space(model) or label_space_of(train_dataset, self.task)
-        if isinstance(model, nn.Module):
-            return LoadedModel(model, name_labels(model, names), frozenset())
-        return load_model(model, task=self.task, label_space=names, revision=revision)
-
-    def _adapted(self, model: PreTrainedModel, *, num_rows: int) -> nn.Module:
-        """Settings by size, then what is frozen, then the adapter."""
-        args = self.args
-        embeddings = count_parameters(model.get_input_embeddings())
-        preset = preset_for(count_parameters(model.base_model) - embeddings)
-        args.apply_preset(preset, num_rows=num_rows)
-        freeze(model, embeddings=bool(args.freeze_embeddings), encoder=args.freeze_encoder)
-        if args.adapter == "none" or hasattr(model, "peft_config"):
-            return model
-        return add_adapter(
-            model,
-            kind=args.adapter,
-            task=self.task,
-            new_parameters=self.new_parameters,
-            rank=args.adapter_rank,
-            alpha=args.adapter_alpha,
-            dropout=args.adapter_dropout,
-            target_modules=args.adapter_target_modules,
-        )
-
-    def _selection_metric(self, eval_dataset: EvalDatasets) -> str:
-        """The key that selection watches, checked before the first step and not after an epoch."""
-        language = self.args.selection_language
-        names = list(eval_dataset) if isinstance(eval_dataset, dict) else []
-        if language not in names:
-            raise ConfigError(
-                f"--selection {self.args.selection} needs an evaluation set named {language!r}; "
-                f"got {', '.join(names) or 'none by name'}; give --source_validation (source_dev) "
-                "or --target_validation (target_dev)"
-            )
-        return f"eval_{language}_{self.task.primary_metric}"
 
     def _encoded(self, dataset: Dataset | None) -> Dataset | None:
         if dataset is None or "input_ids" in dataset.column_names:
@@ -219,24 +188,29 @@ class TransferTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> torch.Tensor | tuple[torch.Tensor, Any]:
-        """The weighted mean of the task's row losses, over all labelled rows of the step."""
-        columns = ("labels", "domain", "weight")  # ours, not the model's
-        labels = inputs["labels"]
-        outputs = model(**{name: v for name, v in inputs.items() if name not in columns})
-        weights = self.class_weights
-        losses = self.task.loss_per_row(
-            outputs.logits,
-            labels,
-            class_weights=None if weights is None else weights.to(labels.device),
-            label_smoothing=self.args.label_smoothing_factor,
+        """The weighted mean of the row losses over all labelled rows of the step, and the rest."""
+        loss, regularizer, outputs = self.objective(
+            model,
+            inputs,
+            step=self._batch_number(),
+            progress=self.state.global_step / max(1, self.state.max_steps),
         )
-        loss = (losses * inputs.get("weight", 1.0)).sum()
         if model.training and num_items_in_batch is not None:
             # The count is that of all processes, over which the gradients are averaged again.
             loss = loss * self.accelerator.num_processes / num_items_in_batch
+            loss = loss + regularizer / self.current_gradient_accumulation_steps
         else:
-            loss = loss / num_labelled(labels).clamp(min=1)
+            loss = loss / num_taught(inputs).clamp(min=1)
         return (loss, outputs) if return_outputs else loss
+
+    def _batch_number(self) -> int:
+        """Counts batches over accumulation and processes; the same after a resume."""
+        step = self.state.global_step
+        last, micro_step = self._last_batch
+        self._last_batch = (step, micro_step + 1 if last == step else 0)
+        per_step = self.args.gradient_accumulation_steps
+        number = step * per_step + self._last_batch[1]
+        return number * self.accelerator.num_processes + self.accelerator.process_index
 
     def _get_num_items_in_batch(
         self, batch_samples: list[dict[str, torch.Tensor]], device: torch.device
@@ -244,7 +218,7 @@ class TransferTrainer(Trainer):
         """Labelled rows of a whole step: over its accumulated batches, and over processes."""
         if not batch_samples:
             return None
-        count = sum(num_labelled(batch["labels"]) for batch in batch_samples)
+        count = sum(num_taught(batch) for batch in batch_samples)
         count = torch.as_tensor(count, device=device)
         if self.args.world_size > 1:
             count = self.accelerator.gather(count.reshape(1)).sum()
@@ -254,7 +228,8 @@ class TransferTrainer(Trainer):
         if self._signature_columns is None:
             super()._set_signature_columns_if_needed()
             columns: Any = self._signature_columns
-            columns += ["domain", "weight"]
+            columns += ["domain", "weight", "soft_labels"]
+            columns += [f"view_{name}" for name in self.processing_class.model_input_names]
 
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Any:
         rows = self.train_dataset  # the argument has lost the columns the model does not read
@@ -295,10 +270,15 @@ class TransferTrainer(Trainer):
 
     def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
         """Also make a final folder load by itself, with label names that can be read."""
-        super()._save(output_dir, state_dict)
         folder = Path(output_dir or self.args.output_dir or ".")
+        state_dict = self.objective.split_state(self.model, state_dict, folder)
+        super()._save(output_dir, state_dict)
         if not folder.name.startswith("checkpoint-"):
             complete_saved_model(self.model, folder, save_base=self.args.save_base_model)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        super()._load_from_checkpoint(resume_from_checkpoint, model)
+        self.objective.load_state(resume_from_checkpoint)
 
     def predict_labels(self, dataset: Dataset) -> LabelPredictions:
         """Predict a set of rows, given as text or encoded, in the order they are in."""

@@ -103,6 +103,10 @@ class TransferArguments(TrainingArguments):
     head_learning_rate: float | None = option(None, "Learning rate of the head.")
     layer_decay: float = option(1.0, "Factor on the learning rate per layer below the last.")
     class_weights: str = option("none", 'none, auto (inverse frequency) or "negative=2,neutral=1".')
+    soft_label_weight: float = option(
+        0.5, "Weight of the soft label in rows that have a hard one too."
+    )
+    kd_temperature: float = option(1.0, "Softens a teacher's probabilities and the student's.")
     target_share: float | None = option(
         None, "Target rows as a share of every batch (up-sampled); left out: as in the data."
     )
@@ -159,6 +163,10 @@ class TransferArguments(TrainingArguments):
             problems.append(f"--layer_decay must be in (0, 1]; got {self.layer_decay}")
         if self.target_share is not None and not 0 < self.target_share < 1:
             problems.append(f"--target_share must be between 0 and 1; got {self.target_share}")
+        if not 0 <= self.soft_label_weight <= 1:
+            problems.append(f"--soft_label_weight must be in [0, 1]; got {self.soft_label_weight}")
+        if self.kd_temperature <= 0:
+            problems.append(f"--kd_temperature must be above 0; got {self.kd_temperature}")
         for name in ("max_length", "adapter_rank", "per_device_train_batch_size"):
             if getattr(self, name) < 1:
                 problems.append(f"--{name} must be at least 1; got {getattr(self, name)}")

@@ -1,6 +1,7 @@
 """Data: loading, cleaning, encoding, sampling, and the embedded corpus. It flows one way."""
 
 from xlingual.data.cleaning import find_overlap, write_rejected
+from xlingual.data.collating import TransferCollator
 from xlingual.data.columns import Columns
 from xlingual.data.corpus import ROLES, embedded_corpus
 from xlingual.data.encoding import encode, label_space_of
@@ -15,6 +16,7 @@ __all__ = [
     "Columns",
     "DataSource",
     "LoadedData",
+    "TransferCollator",
     "TransferData",
     "TransferSampler",
     "embedded_corpus",

@@ -8,6 +8,7 @@ from typing import Any
 from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 
+from xlingual.data.collating import VIEW_PREFIX
 from xlingual.errors import ColumnError, ConfigError
 from xlingual.labels import LabelSpace
 from xlingual.tasks import IGNORE_INDEX, SOURCE, Task
@@ -31,7 +32,9 @@ def encode(
 
     Args:
         dataset: Canonical columns (``text``, ``text_pair``, ``label`` or ``labels``), and
-            optionally ``domain`` (0 source, 1 target) and ``weight`` (a factor on the row's loss).
+            optionally ``domain`` (0 source, 1 target), ``weight`` (a factor on the row's loss),
+            ``soft_labels`` (a teacher's probabilities by label name) and ``view_text`` (a second
+            text of the row).
         tokenizer: The tokenizer of the model that will read the rows.
         task: What the columns mean.
         label_space: The model's label space; the order of labels in the file does not matter.
@@ -39,7 +42,8 @@ def encode(
 
     Returns:
         Columns ``input_ids``, ``attention_mask``, ``labels``, ``domain``, ``weight``, ``length``
-        (tokens, for length bucketing) and what else the tokenizer makes.
+        (tokens, for length bucketing) and what else the tokenizer makes; ``soft_labels`` in the
+        order of ``label_space`` and ``view_input_ids`` and so on where the rows have them.
 
     Raises:
         ColumnError: A text column of the task is missing.
@@ -90,12 +94,31 @@ def _encode_batch(
         encoded["labels"] = [
             IGNORE_INDEX if name is None else label_space.id_of(name) for name in labels
         ]
+    if "soft_labels" in batch:
+        encoded["soft_labels"] = [_soft(probs, label_space) for probs in batch["soft_labels"]]
+    if "view_text" in batch:
+        views = [batch[column] for column in task.text_columns]
+        views[0] = [
+            text if view is None else view
+            for text, view in zip(views[0], batch["view_text"], strict=True)
+        ]
+        tokens = tokenizer(*views, truncation=True, max_length=max_length)
+        encoded |= {f"{VIEW_PREFIX}{name}": values for name, values in tokens.items()}
     encoded["domain"] = batch.get("domain") or [SOURCE] * size
     # A set without weights, put together with one that has them, has None in their place.
     weights = batch.get("weight") or [None] * size
     encoded["weight"] = [1.0 if weight is None else float(weight) for weight in weights]
     encoded["length"] = [len(ids) for ids in encoded["input_ids"]]
     return encoded
+
+
+def _soft(probs: Mapping[str, float] | None, label_space: LabelSpace) -> list[float]:
+    if probs is None or None in probs.values():
+        return [float(IGNORE_INDEX)] * len(label_space)
+    row = [0.0] * len(label_space)
+    for name, probability in probs.items():
+        row[label_space.id_of(name)] = probability
+    return row
 
 
 def _multi_hot(names: list[str] | None, label_space: LabelSpace) -> list[float]:

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import logging
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from datasets import Dataset
 
 from xlingual.evaluation import LabelPredictions
+from xlingual.transfer.learner import Learner
 
 __all__ = ["better_on"]
 
 logger = logging.getLogger(__name__)
 
 
-class _Predicts(Protocol):
-    label_space: object
-
-    def predict_labels(self, dataset: Dataset) -> LabelPredictions: ...
-
-
-Predictor = TypeVar("Predictor", bound=_Predicts)
+Predictor = TypeVar("Predictor", bound=Learner)
 
 
 def better_on(held_out: Dataset, *, zero_shot: Predictor, few_shot: Predictor) -> Predictor:

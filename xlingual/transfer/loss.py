@@ -1,0 +1,131 @@
+"""The loss seam: what a ``TransferLoss`` is given, what it may ask for, and sums of several."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["CombinedLoss", "LossInputs", "TransferLoss"]
+
+
+@dataclass(frozen=True)
+class LossInputs:
+    """One training batch after its forward pass.
+
+    Attributes:
+        logits: Of the batch's rows, shape ``(batch, num_labels)``.
+        labels: Label ids, ``IGNORE_INDEX`` where a row has none.
+        domain: 0 for source rows, 1 for target rows, shape ``(batch,)``.
+        features: What the last layer of the head reads, shape ``(batch, hidden)``; None unless the
+            loss has ``needs_features``.
+        extra_logits: Of the rows that ``extra_rows`` added, in their order; None without any.
+        extra_features: The features of those rows.
+        progress: Share of the training that is over, in [0, 1).
+    """
+
+    logits: Tensor
+    labels: Tensor
+    domain: Tensor
+    features: Tensor | None = None
+    extra_logits: Tensor | None = None
+    extra_features: Tensor | None = None
+    progress: float = 0.0
+
+
+class TransferLoss(nn.Module):
+    """Base of the losses that are added to the task's: ``TransferTrainer(transfer_loss=...)``.
+
+    The rows of the batch and the rows that ``extra_rows`` adds travel through the model in one
+    forward pass, which is safe under DDP and FSDP. A loss with parameters (a domain discriminator)
+    is trained by the run's optimizer and is not part of the saved model. The loss is in force while
+    training only; it is a mean over the rows of one batch on one process.
+    """
+
+    needs_features: bool = False
+
+    def build(self, *, hidden_size: int, num_labels: int) -> None:
+        """Make parameters whose shapes depend on the model; called once, before the optimizer."""
+
+    def extra_rows(self, inputs: Mapping[str, Tensor], *, step: int) -> dict[str, Tensor] | None:
+        """Model inputs of rows to be read beside the batch's; None for none.
+
+        Args:
+            inputs: All columns of the batch: model inputs, ``labels``, ``domain``, ``view_*``.
+            step: Number of this batch in the whole run, different on every process: a loss that
+                draws rows must draw by it alone, so that a resumed run draws the same.
+        """
+        return None
+
+    def forward(self, batch: LossInputs) -> Tensor:
+        """The loss of one batch, a scalar."""
+        raise NotImplementedError
+
+
+class CombinedLoss(TransferLoss):
+    """The sum of several losses, each of which sees the rows that it added itself.
+
+    Args:
+        losses: The losses; each carries its own weight.
+    """
+
+    losses: Any  # a ModuleList, which forgets that its modules are losses
+
+    def __init__(self, losses: Iterable[TransferLoss]) -> None:
+        super().__init__()
+        self.losses = nn.ModuleList(losses)
+        self.needs_features = any(loss.needs_features for loss in self.losses)
+        self._num_added = [0] * len(self.losses)
+
+    def build(self, *, hidden_size: int, num_labels: int) -> None:
+        """Build every part."""
+        for loss in self.losses:
+            loss.build(hidden_size=hidden_size, num_labels=num_labels)
+
+    def extra_rows(self, inputs: Mapping[str, Tensor], *, step: int) -> dict[str, Tensor] | None:
+        """The added rows of all parts, one after the other."""
+        added = [loss.extra_rows(inputs, step=step) for loss in self.losses]
+        self._num_added = [0 if rows is None else len(rows["input_ids"]) for rows in added]
+        parts = [rows for rows in added if rows is not None]
+        return join_rows(parts) if parts else None
+
+    def forward(self, batch: LossInputs) -> Tensor:
+        """The sum over the parts."""
+        total, begin = batch.logits.new_zeros(()), 0
+        for loss, num_added in zip(self.losses, self._num_added, strict=True):
+            own = slice(begin, begin + num_added)
+            total = total + loss(
+                replace(
+                    batch,
+                    extra_logits=_part(batch.extra_logits, own),
+                    extra_features=_part(batch.extra_features, own),
+                )
+            )
+            begin += num_added
+        return total
+
+
+def join_rows(parts: list[dict[str, Tensor]], *, pad_token_id: int = 0) -> dict[str, Tensor]:
+    """Concatenate model inputs of different lengths; what is padded is masked."""
+    length = max(part["input_ids"].shape[1] for part in parts)
+    fill = {"input_ids": pad_token_id}
+    columns = set.intersection(*(set(part) for part in parts))
+    return {
+        name: torch.cat(
+            [
+                nn.functional.pad(
+                    part[name], (0, length - part[name].shape[1]), value=fill.get(name, 0)
+                )
+                for part in parts
+            ]
+        )
+        for name in parts[0]
+        if name in columns
+    }
+
+
+def _part(rows: Tensor | None, own: slice) -> Tensor | None:
+    return None if rows is None or own.start == own.stop else rows[own]
