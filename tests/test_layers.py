@@ -41,6 +41,7 @@ LAYERS = {
     "card": 4,
     "objective": 3,
     "assembly": 3,
+    "callbacks": 3,
     "parameter_groups": 3,
     "features": 3,
     "commands": 5,

@@ -29,6 +29,7 @@ from xlingual.assembly import (
     model_with_head,
     selection_metric,
 )
+from xlingual.callbacks import AverageWeights, SetEpoch
 from xlingual.data import TransferCollator, TransferSampler, encode
 from xlingual.errors import DataError
 from xlingual.evaluation import LabelPredictions, TransferReport, score_set
@@ -39,24 +40,10 @@ from xlingual.parameter_groups import parameter_groups
 from xlingual.scoring import predict_in_order, quick_scores, training_costs
 from xlingual.tasks import Task, get_task
 from xlingual.training_args import TransferArguments
+from xlingual.transfer.averaging import WeightAverage
 from xlingual.transfer.loss import TransferLoss
 
 __all__ = ["TransferTrainer"]
-
-
-class _SetEpoch(TrainerCallback):
-    """Tells the sampler which epoch begins.
-
-    The loader does so too, but not below the two wrappers that a resumed, distributed run puts
-    around the batch sampler; there the order would be that of epoch 0.
-    """
-
-    def __init__(self, trainer: TransferTrainer) -> None:
-        self.trainer = trainer
-
-    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if self.trainer.train_sampler is not None:
-            self.trainer.train_sampler.set_epoch(int(state.epoch))
 
 
 class TransferTrainer(Trainer):
@@ -134,7 +121,10 @@ class TransferTrainer(Trainer):
         self.processing_class = processing_class or load_tokenizer(
             loaded.model.name_or_path, revision=model_revision
         )
-        callbacks = [*(callbacks or []), _SetEpoch(self)]
+        callbacks = [*(callbacks or []), SetEpoch(self)]
+        self.average = WeightAverage()
+        if args.selection == "average":
+            callbacks.append(AverageWeights(self, self.average))
         if args.selection_language is not None:
             args.metric_for_best_model = selection_metric(args, eval_dataset, task=self.task)
             if args.early_stopping_patience is not None:
@@ -273,12 +263,15 @@ class TransferTrainer(Trainer):
         folder = Path(output_dir or self.args.output_dir or ".")
         state_dict = self.objective.split_state(self.model, state_dict, folder)
         super()._save(output_dir, state_dict)
+        if folder.name.startswith("checkpoint-"):
+            self.average.save(folder)
         if not folder.name.startswith("checkpoint-"):
             complete_saved_model(self.model, folder, save_base=self.args.save_base_model)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         super()._load_from_checkpoint(resume_from_checkpoint, model)
         self.objective.load_state(resume_from_checkpoint)
+        self.average.load(resume_from_checkpoint)
 
     def predict_labels(self, dataset: Dataset) -> LabelPredictions:
         """Predict a set of rows, given as text or encoded, in the order they are in."""

@@ -17,7 +17,7 @@ from xlingual.errors import ConfigError
 
 __all__ = ["Preset", "TransferArguments", "preset_for"]
 
-SELECTIONS = ("last", "source_dev", "target_dev")
+SELECTIONS = ("last", "average", "source_dev", "target_dev")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 
@@ -111,8 +111,9 @@ class TransferArguments(TrainingArguments):
         None, "Target rows as a share of every batch (up-sampled); left out: as in the data."
     )
     selection: str = option(
-        "last", "Which weights are kept: last (a fixed budget), source_dev (best on source "
-        "validation) or target_dev (best on target validation; reported as oracle).",
+        "last", "Which weights are kept: last (a fixed budget), average (the mean of snapshots of "
+        "the last half), source_dev (best on source validation) or target_dev (best on target "
+        "validation; reported as oracle).",
     )  # fmt: skip
     early_stopping_patience: int | None = option(
         None, "Stop after so many evaluations without a gain on the selection's set."
@@ -123,7 +124,7 @@ class TransferArguments(TrainingArguments):
         if str(self.resume_from_checkpoint).lower() == "false":
             self.resume_from_checkpoint = None  # a flag's text; to transformers it were a path
         self._choose_precision()
-        if self.selection != "last":
+        if self.selection_language is not None:
             self.eval_strategy = self.save_strategy
             if self.eval_steps is None:
                 self.eval_steps = self.save_steps
@@ -148,12 +149,12 @@ class TransferArguments(TrainingArguments):
             problems.append("--freeze_encoder trains the head only; leave out --adapter, or it")
         if self.freeze_embeddings and self.embedding_learning_rate is not None:
             problems.append("--freeze_embeddings and --embedding_learning_rate exclude each other")
-        if self.early_stopping_patience is not None and self.selection == "last":
+        if self.early_stopping_patience is not None and self.selection_language is None:
             problems.append(
                 "--early_stopping_patience needs to know on what: add --selection source_dev "
                 "(or target_dev, an oracle)"
             )
-        if self.selection != "last" and self.save_strategy == "no":
+        if self.selection_language is not None and self.save_strategy == "no":
             problems.append(
                 f"--selection {self.selection} needs checkpoints; drop save_strategy no"
             )
@@ -184,7 +185,7 @@ class TransferArguments(TrainingArguments):
 
     @property
     def selection_language(self) -> str | None:
-        """The language whose evaluation set the selection looks at; None for ``last``."""
+        """The language whose evaluation set the selection looks at; None where it looks at none."""
         languages = {"source_dev": self.source_language, "target_dev": self.target_language}
         return languages.get(self.selection)
 

@@ -1,0 +1,52 @@
+"""What the trainer does between steps: the sampler's epoch, and the average of the weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transformers import Trainer, TrainerCallback
+
+from xlingual.transfer.averaging import WeightAverage, snapshot_steps
+
+__all__ = ["AverageWeights", "SetEpoch"]
+
+
+class SetEpoch(TrainerCallback):
+    """Tells the sampler which epoch begins.
+
+    The loader does so too, but not below the two wrappers that a resumed, distributed run puts
+    around the batch sampler; there the order would be that of epoch 0.
+    """
+
+    def __init__(self, trainer: Any) -> None:
+        self.trainer = trainer
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Pass the epoch on."""
+        if self.trainer.train_sampler is not None:
+            self.trainer.train_sampler.set_epoch(int(state.epoch))
+
+
+class AverageWeights(TrainerCallback):
+    """Collects snapshots of the run's last half and ends it with their mean.
+
+    Args:
+        trainer: Whose model it is; the model proper, below the wrappers of Accelerate.
+    """
+
+    def __init__(self, trainer: Trainer, average: WeightAverage) -> None:
+        self.trainer = trainer
+        self.average = average
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Take a snapshot where one is due."""
+        if state.global_step in snapshot_steps(state.max_steps):
+            self.average.update(self._model)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Keep the mean."""
+        self.average.apply_to(self._model)
+
+    @property
+    def _model(self) -> Any:
+        return self.trainer.accelerator.unwrap_model(self.trainer.model)
