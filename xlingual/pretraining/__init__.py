@@ -1,6 +1,6 @@
 """Build a bilingual encoder: clean bitext, tokenizer, static alignment, context layers."""
 
-from xlingual.pretraining.bitext import Bitext, clean_pairs, read_bitext
+from xlingual.data.bitext import Bitext, clean_pairs, read_bitext
 from xlingual.pretraining.build import (
     RetrievalLog,
     encode_sources,

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from transformers import AutoModelForMaskedLM, PreTrainedTokenizerFast
 from transformers import ModernBertForMaskedLM as Encoder
 
+from xlingual.data.bitext import Bitext
 from xlingual.errors import ConfigError, ModelLoadError
-from xlingual.pretraining.bitext import Bitext
 from xlingual.pretraining.corpus import EncodedCorpus, encode_bitexts
 from xlingual.pretraining.dictionary import simplified_characters
 from xlingual.pretraining.encoder import build_encoder, retrieval_accuracy, save_encoder

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerFast
 
+from xlingual.data.bitext import Bitext
 from xlingual.errors import ConfigError
-from xlingual.pretraining.bitext import Bitext
 
 __all__ = ["EncodedCorpus", "PairBatch", "encode_bitexts", "split_held_out"]
 

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from xlingual.data.bitext import HAN, Bitext, open_text
 from xlingual.errors import DataError
-from xlingual.pretraining.bitext import HAN, Bitext, open_text
 
 __all__ = ["DictionaryEntry", "dictionary_pairs", "read_dictionary", "simplified_characters"]
 

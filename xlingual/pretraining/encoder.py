@@ -16,8 +16,8 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from xlingual.data.bitext import Bitext
 from xlingual.errors import OutputError
-from xlingual.pretraining.bitext import Bitext
 from xlingual.pretraining.noise import pad_rows, to_tensors
 
 __all__ = ["build_encoder", "embed_sentences", "mean_pool", "retrieval_accuracy", "save_encoder"]

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from xlingual.data.bitext import Bitext, open_text, read_bitext
 from xlingual.errors import ConfigError, DataError
-from xlingual.pretraining.bitext import Bitext, open_text, read_bitext
 from xlingual.pretraining.corpus import split_held_out
 from xlingual.pretraining.dictionary import DictionaryEntry, dictionary_pairs, read_dictionary
 

@@ -29,8 +29,8 @@ from tokenizers import (
 )
 from transformers import PreTrainedTokenizerFast
 
+from xlingual.data.bitext import HAN
 from xlingual.errors import ConfigError, require
-from xlingual.pretraining.bitext import HAN
 
 __all__ = ["SPECIAL_TOKENS", "train_tokenizer"]
 

@@ -9,9 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from xlingual.data.bitext import (
+    clean_pairs,
+    drop_reason,
+    normalize_chinese,
+    read_bitext,
+    strip_markup,
+)
 from xlingual.errors import DataError
-from xlingual.pretraining import clean_pairs, read_bitext
-from xlingual.pretraining.bitext import drop_reason, normalize_chinese, strip_markup
 
 
 @pytest.mark.parametrize(
@@ -88,7 +93,12 @@ def test_normalising_chinese_twice_changes_nothing(text: str) -> None:
     assert normalize_chinese(once) == once
 
 
-def test_gzip_and_plain_files_read_alike(tmp_path: Path, bitext_file: Path) -> None:
+def test_gzip_and_plain_files_read_alike(tmp_path: Path) -> None:
+    bitext_file = tmp_path / "plain" / "pairs.tsv"
+    bitext_file.parent.mkdir()
+    bitext_file.write_text(
+        "We like the new hotel.\t我们喜欢新酒店。\nThey buy old books.\t他們買舊書。\n", "utf-8"
+    )
     packed = tmp_path / "pairs.tsv.gz"
     packed.write_bytes(gzip.compress(bitext_file.read_bytes()))
     plain, zipped = read_bitext(bitext_file), read_bitext(packed)
