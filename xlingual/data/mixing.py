@@ -12,7 +12,8 @@ from xlingual.tasks import SOURCE, TARGET
 
 __all__ = ["mix_domains"]
 
-_LABEL_COLUMNS = {"label", "labels", "tags"}
+# Missing in some of the sets, these are empty there; any other column must be in all.
+_OPTIONAL_COLUMNS = {"label", "labels", "tags", "soft_labels", "view_text"}
 
 
 def mix_domains(
@@ -37,9 +38,9 @@ def mix_domains(
         target_weights: The same for the targets.
 
     Returns:
-        One data set with the columns that all have in common, the label column if any has one
-        (``None`` in the rows of the others), ``domain`` (0 source, 1 target), ``domain_name`` and
-        ``weight``.
+        One data set with the columns that all have in common, those of labels and views if any has
+        them (``None`` in the rows of the others), ``domain`` (0 source, 1 target), ``domain_name``
+        and ``weight``.
 
     Raises:
         DataError: There is no data set, a weight is not positive, or a weight has no data set.
@@ -57,7 +58,7 @@ def mix_domains(
     ]
     if not parts:
         raise DataError("mix_domains needs at least one data set; got none")
-    parts = _unlabelled_as_none(parts)
+    parts = _missing_as_none(parts)
     common = set.intersection(*(set(part.column_names) for part in parts))
     return concatenate_datasets(
         [part.select_columns([c for c in parts[0].column_names if c in common]) for part in parts]
@@ -76,12 +77,12 @@ def _check_weights(weights: Mapping[str, float], sets: Mapping[str, Dataset]) ->
         raise DataError(f"weights of data sets must be positive; got {bad}")
 
 
-def _unlabelled_as_none(parts: list[Dataset]) -> list[Dataset]:
-    """Give sets without a label column an empty one: they must not cost the others theirs."""
+def _missing_as_none(parts: list[Dataset]) -> list[Dataset]:
+    """Give sets without a label, or a view, an empty column: the others must not lose theirs."""
     labels = {
         column: part.features[column]
         for part in parts
-        for column in _LABEL_COLUMNS & set(part.column_names)
+        for column in _OPTIONAL_COLUMNS & set(part.column_names)
     }
     for column, feature in labels.items():
         parts = [

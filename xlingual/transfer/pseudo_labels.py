@@ -1,0 +1,71 @@
+"""A teacher's predictions as training data: soft labels, and the choice of rows to trust."""
+
+from __future__ import annotations
+
+import numpy as np
+from datasets import Dataset
+from numpy.typing import NDArray
+
+from xlingual.errors import DataError
+from xlingual.labels import LabelSpace
+
+__all__ = ["choose_confident", "predicted_prior", "with_soft_labels"]
+
+
+def with_soft_labels(dataset: Dataset, probs: NDArray, *, label_space: LabelSpace) -> Dataset:
+    """Give rows a teacher's probabilities, by label name; labels that they had are dropped.
+
+    Args:
+        dataset: The rows.
+        probs: Shape ``(rows, num_labels)``, columns in the order of ``label_space``.
+        label_space: The teacher's labels; a student with another order of them reads by name.
+
+    Raises:
+        DataError: Another number of rows, or probabilities that are not finite.
+    """
+    if len(probs) != len(dataset) or not np.isfinite(probs).all():
+        raise DataError(
+            f"expected one finite row of probabilities for each of the {len(dataset)} rows; "
+            f"got {probs.shape}, {int((~np.isfinite(probs)).sum())} of them not finite"
+        )
+    taken = {"label", "labels", "soft_labels"} & set(dataset.column_names)
+    rows = [dict(zip(label_space.names, map(float, row), strict=True)) for row in probs]
+    return dataset.remove_columns(sorted(taken)).add_column("soft_labels", rows)
+
+
+def predicted_prior(probs: NDArray, *, smoothing: float = 0.1) -> NDArray:
+    r"""The share of each class among the rows, from their mean probabilities.
+
+    .. math:: \pi = (1 - s)\, \bar p + s / C
+
+    Smoothing keeps a class that the teacher hardly predicts from vanishing round by round.
+    """
+    mean = np.asarray(probs, dtype=float).mean(axis=0)
+    return (1 - smoothing) * mean + smoothing / len(mean)
+
+
+def choose_confident(
+    probs: NDArray, *, share: float, threshold: float, prior: NDArray
+) -> NDArray[np.int64]:
+    """The most confident rows of each predicted class, as many as its prior says.
+
+    Choosing by confidence alone takes the classes that are easy, and the student forgets the
+    others (Zou et al. 2018, class-balanced self-training).
+
+    Args:
+        probs: Calibrated probabilities, shape ``(rows, num_labels)``.
+        share: Share of all rows to choose.
+        threshold: A row below this confidence is never chosen.
+        prior: Share of each class among the chosen rows, shape ``(num_labels,)``.
+
+    Returns:
+        Row numbers in ascending order.
+    """
+    probs = np.asarray(probs)
+    predicted, confidence = probs.argmax(axis=1), probs.max(axis=1)
+    chosen: list[int] = []
+    for label, part in enumerate(prior):
+        rows = np.flatnonzero((predicted == label) & (confidence >= threshold))
+        best = rows[np.argsort(-confidence[rows], kind="stable")]
+        chosen += best[: max(1, round(share * len(probs) * part))].tolist()
+    return np.array(sorted(chosen), dtype=np.int64)
