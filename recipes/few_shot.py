@@ -86,7 +86,7 @@ def main(argv: list[str]) -> None:
     if kept.is_world_process_zero():
         write_report(
             args.output_dir, report, model_args, data_args, shot_args, kept.args, args,
-            rows=source_sets | targets,
+            rows=source_sets | targets, data=data,
         )  # fmt: skip
         print(report.table())
         print(f"saved: {args.output_dir}")

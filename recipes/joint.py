@@ -54,8 +54,9 @@ def main(argv: list[str]) -> None:
     report = trainer.evaluate_transfer(source=source, targets=targets)
     if trainer.is_world_process_zero():
         write_report(
-            args.output_dir, report, model_args, data_args, trainer.args, rows=source | targets
-        )
+            args.output_dir, report, model_args, data_args, trainer.args,
+            rows=source | targets, data=data,
+        )  # fmt: skip
         print(report.table())
         print(f"saved: {args.output_dir}")
 

@@ -9,8 +9,23 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from xlingual.arguments import DataArguments, FewShotArguments, ModelArguments
+    from xlingual.arguments import (
+        DataArguments,
+        FewShotArguments,
+        ModelArguments,
+        UnlabeledTargetArguments,
+    )
     from xlingual.cli import run_recipe
+    from xlingual.comparing import (
+        CompareArguments,
+        ComparedRun,
+        changed_settings,
+        compare_runs,
+        embedded_roles,
+        run_all,
+        sample_unlabeled,
+        write_comparison,
+    )
     from xlingual.data import (
         Columns,
         TransferData,
@@ -19,69 +34,167 @@ if TYPE_CHECKING:
         mix_domains,
     )
     from xlingual.errors import XlingualError
-    from xlingual.evaluation import LabelPredictions, TransferReport
+    from xlingual.evaluation import (
+        LabelPredictions,
+        TransferReport,
+        bitext_agreement,
+        estimate_accuracy,
+    )
+    from xlingual.feature_extraction import extract_features
+    from xlingual.frozen_encoder import FrozenEncoder, FrozenFeaturesArguments
+    from xlingual.inference import Prediction, Predictor, Span, predict_file
     from xlingual.labels import LabelSpace
     from xlingual.modeling import embedded_encoder, load_model, load_tokenizer
+    from xlingual.output_bias import shift_output_bias
     from xlingual.parsing import parse_arguments
+    from xlingual.pretraining import continue_pretraining
     from xlingual.report import prepare_output_dir, write_report
     from xlingual.tasks import Task, get_task
     from xlingual.trainer import TransferTrainer
     from xlingual.training_args import TransferArguments
-    from xlingual.transfer import better_on, sample_few_shot
+    from xlingual.transfer import (
+        BitextContrastLoss,
+        ConditionalAdversarialLoss,
+        ConsistencyLoss,
+        CoralLoss,
+        DomainAdversarialLoss,
+        MaximumMeanDiscrepancyLoss,
+        RDropLoss,
+        better_on,
+        centring_shift,
+        code_switch,
+        correct_label_shift,
+        encode_pairs,
+        label_bitext,
+        language_offset,
+        safer_of,
+        sample_few_shot,
+        self_train,
+    )
 
 _HOMES = {
+    "BitextContrastLoss": "transfer",
     "Columns": "data",
+    "CompareArguments": "comparing",
+    "ComparedRun": "comparing",
+    "ConditionalAdversarialLoss": "transfer",
+    "ConsistencyLoss": "transfer",
+    "CoralLoss": "transfer",
     "DataArguments": "arguments",
+    "DomainAdversarialLoss": "transfer",
     "FewShotArguments": "arguments",
+    "FrozenEncoder": "frozen_encoder",
+    "FrozenFeaturesArguments": "frozen_encoder",
     "LabelPredictions": "evaluation",
     "LabelSpace": "labels",
+    "MaximumMeanDiscrepancyLoss": "transfer",
     "ModelArguments": "arguments",
+    "Prediction": "inference",
+    "Predictor": "inference",
+    "RDropLoss": "transfer",
+    "Span": "inference",
     "Task": "tasks",
     "TransferArguments": "training_args",
     "TransferData": "data",
     "TransferReport": "evaluation",
     "TransferTrainer": "trainer",
+    "UnlabeledTargetArguments": "arguments",
     "XlingualError": "errors",
     "better_on": "transfer",
+    "bitext_agreement": "evaluation",
+    "centring_shift": "transfer",
+    "changed_settings": "comparing",
+    "code_switch": "transfer",
+    "compare_runs": "comparing",
+    "continue_pretraining": "pretraining",
+    "correct_label_shift": "transfer",
     "embedded_corpus": "data",
     "embedded_encoder": "modeling",
+    "embedded_roles": "comparing",
+    "encode_pairs": "transfer",
+    "estimate_accuracy": "evaluation",
+    "extract_features": "feature_extraction",
     "get_task": "tasks",
+    "label_bitext": "transfer",
+    "language_offset": "transfer",
     "load_model": "modeling",
     "load_tokenizer": "modeling",
     "load_transfer_data": "data",
     "mix_domains": "data",
     "parse_arguments": "parsing",
+    "predict_file": "inference",
     "prepare_output_dir": "report",
+    "run_all": "comparing",
     "run_recipe": "cli",
+    "safer_of": "transfer",
     "sample_few_shot": "transfer",
+    "sample_unlabeled": "comparing",
+    "self_train": "transfer",
+    "shift_output_bias": "output_bias",
+    "write_comparison": "comparing",
     "write_report": "report",
 }
 
 __all__ = [
+    "BitextContrastLoss",
     "Columns",
+    "CompareArguments",
+    "ComparedRun",
+    "ConditionalAdversarialLoss",
+    "ConsistencyLoss",
+    "CoralLoss",
     "DataArguments",
+    "DomainAdversarialLoss",
     "FewShotArguments",
+    "FrozenEncoder",
+    "FrozenFeaturesArguments",
     "LabelPredictions",
     "LabelSpace",
+    "MaximumMeanDiscrepancyLoss",
     "ModelArguments",
+    "Prediction",
+    "Predictor",
+    "RDropLoss",
+    "Span",
     "Task",
     "TransferArguments",
     "TransferData",
     "TransferReport",
     "TransferTrainer",
+    "UnlabeledTargetArguments",
     "XlingualError",
     "better_on",
+    "bitext_agreement",
+    "centring_shift",
+    "changed_settings",
+    "code_switch",
+    "compare_runs",
+    "continue_pretraining",
+    "correct_label_shift",
     "embedded_corpus",
     "embedded_encoder",
+    "embedded_roles",
+    "encode_pairs",
+    "estimate_accuracy",
+    "extract_features",
     "get_task",
+    "label_bitext",
+    "language_offset",
     "load_model",
     "load_tokenizer",
     "load_transfer_data",
     "mix_domains",
     "parse_arguments",
+    "predict_file",
     "prepare_output_dir",
+    "run_all",
     "run_recipe",
+    "safer_of",
     "sample_few_shot",
+    "sample_unlabeled",
+    "self_train",
+    "shift_output_bias",
+    "write_comparison",
     "write_report",
 ]
 

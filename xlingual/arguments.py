@@ -10,9 +10,18 @@ from typing import Any
 
 from xlingual.errors import ConfigError
 
-__all__ = ["DataArguments", "FewShotArguments", "ModelArguments", "option"]
+__all__ = [
+    "DataArguments",
+    "FewShotArguments",
+    "ModelArguments",
+    "UnlabeledTargetArguments",
+    "option",
+]
 
 REGIMES = ("joint", "sequential")
+UNLABELED_TARGET_METHODS = (
+    "recommended", "self_training", "continued_pretraining", "dann", "cdan", "mmd", "coral",
+)  # fmt: skip
 
 
 def option(default: Any, text: str) -> Any:
@@ -28,6 +37,9 @@ class ModelArguments:
         None, "Folder or hub id of a pretrained encoder; left out: the embedded bilingual encoder."
     )
     model_revision: str | None = option(None, "Branch, tag or commit of the model on the hub.")
+    license: str | None = option(
+        None, "Licence for the model card, where the base model's card names none."
+    )
 
 
 @dataclass
@@ -86,3 +98,32 @@ class FewShotArguments:
             raise ConfigError(f"--regime takes {', '.join(REGIMES)}; got {self.regime!r}")
         if self.shots_per_label < 1:
             raise ConfigError(f"--shots_per_label must be at least 1; got {self.shots_per_label}")
+
+
+@dataclass
+class UnlabeledTargetArguments:
+    """What is done with target text that has no labels."""
+
+    method: str = option(
+        "recommended",
+        "recommended (continued pretraining, then self-training), self_training, "
+        "continued_pretraining, dann, cdan, mmd or coral.",
+    )
+    self_training_rounds: int = option(3, "Rounds of pseudo-labels, each with more rows.")
+    confidence_threshold: float = option(0.8, "Rows that the teacher is less sure of are not used.")
+    pretraining_epochs: float = option(5.0, "Passes over the target text by masked prediction.")
+    guard: bool = option(True, "Keep the zero-shot model when the new one shows signs of collapse.")
+
+    def __post_init__(self) -> None:
+        if self.method not in UNLABELED_TARGET_METHODS:
+            raise ConfigError(
+                f"--method takes {', '.join(UNLABELED_TARGET_METHODS)}; got {self.method!r}"
+            )
+        if not 0 < self.confidence_threshold < 1:
+            raise ConfigError(
+                f"--confidence_threshold must be between 0 and 1; got {self.confidence_threshold}"
+            )
+        if self.self_training_rounds < 1:
+            raise ConfigError(
+                f"--self_training_rounds must be at least 1; got {self.self_training_rounds}"
+            )

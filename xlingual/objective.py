@@ -13,13 +13,9 @@ from torch.nn import functional as F
 
 from xlingual.features import FeatureTap
 from xlingual.tasks import IGNORE_INDEX, Task
-from xlingual.transfer.loss import LossInputs, TransferLoss, join_rows
+from xlingual.transfer.loss import LossInputs, TransferLoss, join_rows, model_inputs
 
-__all__ = ["OWN_COLUMNS", "Objective", "num_taught", "soft_loss_per_row"]
-
-# Columns of a batch that are ours and not the model's; views are rows of their own.
-OWN_COLUMNS = ("labels", "domain", "weight", "soft_labels")
-_VIEW = "view_"
+__all__ = ["Objective", "num_taught", "soft_loss_per_row"]
 
 _LOSS = "transfer_loss."
 _LOSS_FILE = "transfer_loss.safetensors"
@@ -124,11 +120,7 @@ class Objective:
             The sum of the weighted row losses, the transfer loss of the batch, and the model's
             output for the batch's own rows.
         """
-        rows = {
-            name: values
-            for name, values in inputs.items()
-            if name not in OWN_COLUMNS and not name.startswith(_VIEW)
-        }
+        rows = model_inputs(inputs)
         size = len(inputs["labels"])
         loss = self.transfer_loss if model.training else None
         added = loss.extra_rows(inputs, step=step) if loss is not None else None

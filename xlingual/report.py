@@ -16,9 +16,13 @@ import yaml
 from accelerate import PartialState
 from datasets import Dataset
 
+from xlingual.card import write_card
+from xlingual.data import TransferData
 from xlingual.errors import ConfigError, OutputError
 from xlingual.evaluation import LabelPredictions, TransferReport
+from xlingual.fit import TokenizerFit, tokenizer_fit
 from xlingual.labels import LabelSpace
+from xlingual.modeling import load_tokenizer
 from xlingual.tasks import IGNORE_INDEX
 from xlingual.training_args import TransferArguments
 
@@ -99,10 +103,13 @@ def write_report(
     report: TransferReport,
     *configs: Any,
     rows: Mapping[str, Dataset] | None = None,
+    data: TransferData | None = None,
 ) -> None:
-    """Write ``all_results.json``, ``run_config.yaml`` and ``predictions_<name>.jsonl``.
+    """Write results, config, predictions, the calibration and the model card of a run.
 
-    All in UTF-8, without escapes.
+    ``all_results.json``, ``run_config.yaml``, ``predictions_<name>.jsonl``, ``calibration.json``
+    and ``README.md``, all in UTF-8, without escapes. If a tokenizer was saved in the folder, its
+    fit to the rows is counted, and a bad one is warned of.
 
     Args:
         output_dir: The run's folder.
@@ -110,22 +117,20 @@ def write_report(
         configs: The resolved dataclasses of the run, later ones win; secrets among them are left
             out, and what belongs to this one run or machine.
         rows: The evaluated sets by name; their texts go beside the predictions.
+        data: What was loaded; the card then says how many rows of each role were read.
     """
     folder = Path(output_dir)
-    (folder / "all_results.json").write_text(
-        json.dumps(report.results(), ensure_ascii=False, indent=2) + "\n", encoding="utf-8"
-    )
-    config: dict[str, Any] = {}
-    for part in configs:
-        values = part.to_dict() if hasattr(part, "to_dict") else asdict(part)
-        config.update({key: value for key, value in values.items() if value is not None})
-    plain = {
-        key: value
-        for key, value in config.items()
-        if not key.endswith("_token")
-        and key not in _OF_ONE_RUN
-        and isinstance(value, (str, int, float, bool, list))
-    }
+    plain = _plain_config(configs)
+    fits = _fits(folder, report, plain, rows or {})
+    results = report.results()
+    for name, fit in fits.items():
+        results.update(fit.to_results(f"fit_{name}_"))
+        for problem in fit.problems:
+            logger.warning("%s: %s", name, problem)
+    _write_json(folder / "all_results.json", results)
+    (folder / "calibration.json").unlink(missing_ok=True)  # of a run that is overwritten
+    if report.calibration is not None:
+        _write_json(folder / "calibration.json", report.calibration.to_dict())
     (folder / "run_config.yaml").write_text(
         yaml.safe_dump(plain, allow_unicode=True, sort_keys=True), encoding="utf-8"
     )
@@ -138,6 +143,50 @@ def write_report(
             texts=_texts((rows or {}).get(scores.name), report),
             label_space=report.label_space,
         )
+    write_card(folder, report, config=plain, rows=rows, fits=fits, data=data)
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    text = json.dumps(content, ensure_ascii=False, indent=2)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def _plain_config(configs: Sequence[Any]) -> dict[str, Any]:
+    config: dict[str, Any] = {}
+    for part in configs:
+        values = part.to_dict() if hasattr(part, "to_dict") else asdict(part)
+        config.update({key: value for key, value in values.items() if value is not None})
+    return {
+        key: value
+        for key, value in config.items()
+        if not key.endswith("_token")
+        and key not in _OF_ONE_RUN
+        and isinstance(value, (str, int, float, bool, list))
+    }
+
+
+def _fits(
+    folder: Path, report: TransferReport, config: Mapping[str, Any], rows: Mapping[str, Dataset]
+) -> dict[str, TokenizerFit]:
+    """The fit of the saved tokenizer by set; empty where there is no tokenizer or no text."""
+    if not rows or not (folder / "tokenizer_config.json").is_file():
+        return {}
+    tokenizer = load_tokenizer(str(folder))
+    languages = {scores.name: config.get("source_language", "en") for scores in report.source}
+    languages |= {scores.name: config.get("target_language", "zh") for scores in report.targets}
+    fits = {}
+    for name, language in ((n, languages[n]) for n in languages if n in rows):
+        columns = [c for c in report.task.text_columns if c in rows[name].column_names]
+        if columns and all(isinstance(rows[name][0][column], str) for column in columns):
+            first, second = [*(list(rows[name][column]) for column in columns), None][:2]
+            fits[name] = tokenizer_fit(
+                tokenizer,
+                first or [],
+                text_pairs=second,
+                language=language,
+                max_length=int(config.get("max_length", 128)),
+            )
+    return fits
 
 
 def _texts(dataset: Dataset | None, report: TransferReport) -> dict[str, Sequence[str]]:

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from datasets import Dataset
 
-from xlingual import LabelPredictions, LabelSpace, better_on
+from tests.transfer.learners import RuleLearner
+from xlingual import LabelPredictions, LabelSpace, better_on, safer_of
 
 HELD_OUT = Dataset.from_dict({"text": ["很好", "很差", "还行", "不行"]})
 TRUTH = [1, 0, 1, 0]
@@ -66,3 +67,64 @@ def test_without_a_comparison_the_few_shot_model_is_kept(
         assert better_on(held_out, zero_shot=zero_shot, few_shot=few_shot) is few_shot
     assert zero_shot.num_calls == few_shot.num_calls == 0
     assert "no comparison" in caplog.text
+
+
+TEXTS = [f"{i}号房间很干净" for i in range(12)] + [f"{i}号房间很脏" for i in range(8)]
+UNLABELED = Dataset.from_dict({"text": TEXTS})
+VALIDATION = Dataset.from_dict(
+    {
+        "text": ["clean", "clean room", "dirty", "dirty room"],
+        "label": ["positive"] * 2 + ["negative"] * 2,
+    }
+)
+
+
+def reads(text: str) -> float:
+    return 0.9 if "干净" in text or "clean" in text else 0.2
+
+
+def one_more(text: str) -> float:
+    return 0.9 if text == "0号房间很脏" else reads(text)
+
+
+def forgets_the_source(text: str) -> float:
+    return 0.9 if text == "dirty" else reads(text)
+
+
+def one_class(text: str) -> float:
+    return 0.9
+
+
+def swaps(text: str) -> float:
+    """The same shares, other rows."""
+    return 0.2 if text in TEXTS[:5] else 0.9 if text in TEXTS[-5:] else reads(text)
+
+
+@pytest.mark.parametrize(
+    ("rule", "reason"),
+    [
+        (one_more, None),
+        (forgets_the_source, "source accuracy fell by 25.0 points"),
+        (one_class, "a class moved by 40% of the target rows"),
+        (swaps, "only 50% of the target rows agree"),
+    ],
+)
+def test_signs_of_a_collapse(rule, reason, caplog):
+    teacher, student = RuleLearner(reads), RuleLearner(rule)
+    with caplog.at_level(logging.WARNING):
+        kept = safer_of(teacher, student, unlabeled=UNLABELED, source_validation=VALIDATION)
+    assert kept is (student if reason is None else teacher)
+    assert (reason or "lets the new model pass") in caplog.text
+
+
+def test_without_source_validation_the_target_signs_remain():
+    teacher = RuleLearner(reads)
+    assert safer_of(teacher, RuleLearner(one_class), unlabeled=UNLABELED) is teacher
+    student = RuleLearner(forgets_the_source)
+    assert safer_of(teacher, student, unlabeled=UNLABELED) is student
+
+
+def test_the_guard_reads_no_target_label():
+    poisoned = UNLABELED.add_column("label", ["negative"] * 12 + ["positive"] * 8)
+    teacher, student = RuleLearner(reads), RuleLearner(one_more)
+    assert safer_of(teacher, student, unlabeled=poisoned) is student

@@ -33,8 +33,8 @@ def encode(
     Args:
         dataset: Canonical columns (``text``, ``text_pair``, ``label`` or ``labels``), and
             optionally ``domain`` (0 source, 1 target), ``weight`` (a factor on the row's loss),
-            ``soft_labels`` (a teacher's probabilities by label name) and ``view_text`` (a second
-            text of the row).
+            ``soft_labels`` (a teacher's probabilities by label name) and ``view_text`` or
+            ``view_text_pair`` (a second text of the row).
         tokenizer: The tokenizer of the model that will read the rows.
         task: What the columns mean.
         label_space: The model's label space; the order of labels in the file does not matter.
@@ -96,12 +96,8 @@ def _encode_batch(
         ]
     if "soft_labels" in batch:
         encoded["soft_labels"] = [_soft(probs, label_space) for probs in batch["soft_labels"]]
-    if "view_text" in batch:
-        views = [batch[column] for column in task.text_columns]
-        views[0] = [
-            text if view is None else view
-            for text, view in zip(views[0], batch["view_text"], strict=True)
-        ]
+    if any(f"{VIEW_PREFIX}{column}" in batch for column in task.text_columns):
+        views = [_view(batch, column) for column in task.text_columns]
         tokens = tokenizer(*views, truncation=True, max_length=max_length)
         encoded |= {f"{VIEW_PREFIX}{name}": values for name, values in tokens.items()}
     encoded["domain"] = batch.get("domain") or [SOURCE] * size
@@ -110,6 +106,12 @@ def _encode_batch(
     encoded["weight"] = [1.0 if weight is None else float(weight) for weight in weights]
     encoded["length"] = [len(ids) for ids in encoded["input_ids"]]
     return encoded
+
+
+def _view(batch: Mapping[str, list[Any]], column: str) -> list[str]:
+    """A column's second texts, and the column's own where a row has none."""
+    views = batch.get(f"{VIEW_PREFIX}{column}") or [None] * len(batch[column])
+    return [text if view is None else view for text, view in zip(batch[column], views, strict=True)]
 
 
 def _soft(probs: Mapping[str, float] | None, label_space: LabelSpace) -> list[float]:

@@ -65,6 +65,16 @@ class TransferData:
         ]
         return mix_domains(source, target, source_weights=weights[0], target_weights=weights[1])
 
+    def texts(self, *roles: str) -> list[str]:
+        """All texts of these roles, both sides of a pair, for training without labels."""
+        return [
+            text
+            for role in roles
+            for rows in getattr(self, role).values()
+            for column in self.task.text_columns
+            for text in rows[column]
+        ]
+
     def selection_sets(self, source_language: str, target_language: str) -> Sets:
         """What is evaluated while training: the validation rows of each language, pooled."""
         pooled = {}

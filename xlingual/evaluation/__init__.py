@@ -8,6 +8,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from xlingual.evaluation.calibration import (
+    Calibration,
+    apply_calibration,
+    expected_calibration_error,
+    fit_calibration_temperature,
+)
+from xlingual.evaluation.comparison import (
+    MethodComparison,
+    SeedScores,
+    cheapest_of_the_best,
+    compare_methods,
+    holm_correction,
+    mean_of_sets,
+    resample_methods,
+)
 from xlingual.evaluation.intervals import (
     BootstrapScore,
     Interval,
@@ -30,6 +45,14 @@ from xlingual.evaluation.scores import (
     majority_baseline,
     multi_label_scores,
 )
+from xlingual.evaluation.selection import (
+    AccuracyEstimate,
+    accuracy_under_prior,
+    average_thresholded_confidence,
+    bitext_agreement,
+    difference_of_confidences,
+    estimate_accuracy,
+)
 from xlingual.evaluation.transfer import TransferSummary, gap_recovered, transfer_summary
 
 if TYPE_CHECKING:
@@ -44,27 +67,44 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Accuracy",
+    "AccuracyEstimate",
     "BootstrapScore",
+    "Calibration",
     "ConfusionMatrix",
     "Interval",
     "LabelPredictions",
     "MacroF1",
+    "MethodComparison",
     "MultiLabelF1",
     "PerClassF1",
+    "SeedScores",
     "SetScores",
     "TransferGap",
     "TransferReport",
     "TransferSummary",
+    "accuracy_under_prior",
+    "apply_calibration",
+    "average_thresholded_confidence",
+    "bitext_agreement",
     "bootstrap_classification",
     "bootstrap_multi_label",
+    "cheapest_of_the_best",
     "classification_scores",
+    "compare_methods",
     "confusion_matrix",
+    "difference_of_confidences",
+    "estimate_accuracy",
+    "expected_calibration_error",
+    "fit_calibration_temperature",
     "flatten_intervals",
     "gap_recovered",
+    "holm_correction",
     "label_set_majority_baseline",
     "majority_baseline",
+    "mean_of_sets",
     "multi_label_scores",
     "resample_classification",
+    "resample_methods",
     "resample_multi_label",
     "score_set",
     "transfer_summary",

@@ -10,6 +10,13 @@ from unicodedata import east_asian_width
 
 import numpy as np
 
+from xlingual.evaluation.calibration import (
+    MIN_ROWS,
+    Calibration,
+    apply_calibration,
+    expected_calibration_error,
+    fit_calibration_temperature,
+)
 from xlingual.evaluation.intervals import (
     BootstrapScore,
     Interval,
@@ -120,13 +127,48 @@ class TransferReport:
         if not self.source or not self.targets:
             return None
         metric = self.task.primary_metric
-        rows = zip(*(scores.output for scores in self.source), strict=True)
-        pooled = LabelPredictions(*(np.concatenate(part) for part in rows))
-        source = score_set("source", pooled, task=self.task, label_space=self.label_space)
+        source = score_set(
+            "source", self._pooled_source(), task=self.task, label_space=self.label_space
+        )
         return transfer_summary(
             source=source.scores[metric],
             targets={scores.name: scores.scores[metric] for scores in self.targets},
         )
+
+    def _pooled_source(self) -> LabelPredictions:
+        rows = zip(*(scores.output for scores in self.source), strict=True)
+        return LabelPredictions(*(np.concatenate(part) for part in rows))
+
+    @cached_property
+    def calibration(self) -> Calibration | None:
+        """The temperature of the pooled source sets; None with too few labelled rows there.
+
+        Target labels have no part in it, whatever the selection was.
+        """
+        num_rows = sum(scores.num_rows for scores in self.source)
+        if num_rows < MIN_ROWS:
+            return None
+        pooled = self._pooled_source()
+        temperature = fit_calibration_temperature(
+            pooled.probs, pooled.references, multi_label=self._multi_label
+        )
+        names = ", ".join(scores.name for scores in self.source)
+        return Calibration(round(temperature, 4), names, num_rows)
+
+    def calibration_errors(self, scores: SetScores) -> dict[str, float]:
+        """``ece`` of a set, and ``calibrated_ece`` where a temperature could be fitted."""
+        options: dict[str, Any] = {"multi_label": self._multi_label}
+        references, _, probs = scores.output
+        errors = {"ece": expected_calibration_error(probs, references, **options)}
+        if self.calibration is not None:
+            temperature = self.calibration.calibration_temperature
+            probs = apply_calibration(probs, temperature, **options)
+            errors["calibrated_ece"] = expected_calibration_error(probs, references, **options)
+        return errors
+
+    @property
+    def _multi_label(self) -> bool:
+        return self.task.name == "multi_label"
 
     @property
     def sets(self) -> list[SetScores]:
@@ -140,11 +182,15 @@ class TransferReport:
             intervals = {name: score.interval() for name, score in scores.scores.items()}
             flat.update(flatten_intervals(intervals, prefix=f"eval_{scores.name}_"))
             flat.update({f"eval_{scores.name}_{name}": v for name, v in scores.majority.items()})
+            errors = self.calibration_errors(scores)
+            flat.update({f"eval_{scores.name}_{name}": value for name, value in errors.items()})
             flat[f"eval_{scores.name}_rows"] = scores.num_rows
             if scores.confusion is not None:
                 flat[f"eval_{scores.name}_confusion_matrix"] = scores.confusion.tolist()
         if self.summary is not None:
             flat.update(self.summary.to_results())
+        if self.calibration is not None:
+            flat["calibration_temperature"] = self.calibration.calibration_temperature
         flat["label_names"] = list(self.label_space.names)
         flat["selection"] = self.selection
         return {**flat, **self.costs}

@@ -1,6 +1,12 @@
 """Build a bilingual encoder: clean bitext, tokenizer, static alignment, context layers."""
 
 from xlingual.data.bitext import Bitext, clean_pairs, read_bitext
+from xlingual.data.dictionary import (
+    DictionaryEntry,
+    dictionary_pairs,
+    read_dictionary,
+    simplified_characters,
+)
 from xlingual.pretraining.build import (
     RetrievalLog,
     encode_sources,
@@ -10,13 +16,8 @@ from xlingual.pretraining.build import (
     start_encoder,
 )
 from xlingual.pretraining.context import BatchMaker, ContextObjective
+from xlingual.pretraining.continued import continue_pretraining
 from xlingual.pretraining.corpus import EncodedCorpus, encode_bitexts, split_held_out
-from xlingual.pretraining.dictionary import (
-    DictionaryEntry,
-    dictionary_pairs,
-    read_dictionary,
-    simplified_characters,
-)
 from xlingual.pretraining.encoder import (
     build_encoder,
     embed_sentences,
@@ -45,6 +46,7 @@ __all__ = [
     "RetrievalLog",
     "build_encoder",
     "clean_pairs",
+    "continue_pretraining",
     "contrastive_embeddings",
     "dictionary_pairs",
     "embed_sentences",

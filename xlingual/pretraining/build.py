@@ -16,9 +16,9 @@ from transformers import AutoModelForMaskedLM, PreTrainedTokenizerFast
 from transformers import ModernBertForMaskedLM as Encoder
 
 from xlingual.data.bitext import Bitext
+from xlingual.data.dictionary import simplified_characters
 from xlingual.errors import ConfigError, ModelLoadError
 from xlingual.pretraining.corpus import EncodedCorpus, encode_bitexts
-from xlingual.pretraining.dictionary import simplified_characters
 from xlingual.pretraining.encoder import build_encoder, retrieval_accuracy, save_encoder
 from xlingual.pretraining.sources import PretrainingSources, sample_texts
 from xlingual.pretraining.static import contrastive_embeddings, svd_embeddings

@@ -30,10 +30,10 @@ from xlingual.pretraining.noise import (
 )
 from xlingual.pretraining.objectives import (
     bag_of_words_loss,
-    info_nce,
     language_gap,
     masked_prediction_loss,
 )
+from xlingual.transfer.contrastive import info_nce
 
 __all__ = ["BatchMaker", "ContextObjective", "parameter_groups"]
 

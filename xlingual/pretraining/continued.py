@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from datasets import Dataset
 from numpy.typing import NDArray
-from torch import nn
 from transformers import (
     AutoModelForMaskedLM,
     PreTrainedTokenizerBase,
@@ -27,7 +26,7 @@ from transformers import (
 
 from xlingual.data.bitext import HAN
 from xlingual.errors import DataError, ModelLoadError
-from xlingual.modeling import embedded_encoder, load_tokenizer
+from xlingual.modeling import count_parameters, embedded_encoder, load_tokenizer
 
 __all__ = ["WholeWordCollator", "continue_pretraining", "word_numbers"]
 
@@ -42,16 +41,16 @@ def continue_pretraining(
     *,
     output_dir: str | Path,
     num_train_epochs: float = 5.0,
-    learning_rate: float = 5e-5,
+    learning_rate: float | None = None,
     masked_share: float = 0.15,
     batch_size: int = 32,
     max_length: int = 128,
     bf16: bool = False,
     seed: int = 0,
     revision: str | None = None,
-    model: nn.Module | None = None,
+    model: Any = None,
     resume: bool = True,
-) -> Path:
+) -> str:
     """Train an encoder further by masked prediction, and save it as a folder to fine-tune from.
 
     Chinese text alone erodes the alignment of the two languages: give source text of about the same
@@ -62,7 +61,8 @@ def continue_pretraining(
         texts: Sentences or documents of both languages.
         output_dir: The encoder goes here; checkpoints too, so that a killed run resumes.
         num_train_epochs: Passes over the texts.
-        learning_rate: Peak learning rate.
+        learning_rate: Peak learning rate; None: 5e-5, or 3e-4 for an encoder of under 10 million
+            parameters without its embeddings.
         masked_share: Share of the tokens to predict.
         batch_size: Texts in a batch.
         max_length: Tokens of a text.
@@ -87,6 +87,10 @@ def continue_pretraining(
     if tokenizer.mask_token_id is None:
         raise ModelLoadError(f"{path} has no mask token; expected a masked language model")
     model = model if model is not None else _load(path, revision)
+    if learning_rate is None:
+        embeddings = count_parameters(model.get_input_embeddings())
+        is_tiny = count_parameters(model) - embeddings < 10_000_000
+        learning_rate = 3e-4 if is_tiny else 5e-5
     output_dir = Path(output_dir)
     args = TrainingArguments(
         output_dir=str(output_dir),
@@ -115,10 +119,10 @@ def continue_pretraining(
     has_checkpoint = any(output_dir.glob("checkpoint-*/trainer_state.json"))
     trainer.train(resume_from_checkpoint=True if resume and has_checkpoint else None)
     trainer.save_model()
-    return output_dir
+    return str(output_dir)
 
 
-def _load(path: str, revision: str | None) -> nn.Module:
+def _load(path: str, revision: str | None) -> Any:
     try:
         model, info = AutoModelForMaskedLM.from_pretrained(
             path,

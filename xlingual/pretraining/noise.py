@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
+from xlingual.data.dictionary import DictionaryEntry
 from xlingual.pretraining.corpus import Rows
-from xlingual.pretraining.dictionary import DictionaryEntry
 
 __all__ = ["CodeSwitcher", "join_pairs", "mask_for_prediction", "mask_inputs", "pad_rows"]
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from xlingual.data.bitext import Bitext, open_text, read_bitext
+from xlingual.data.dictionary import DictionaryEntry, dictionary_pairs, read_dictionary
 from xlingual.errors import ConfigError, DataError
 from xlingual.pretraining.corpus import split_held_out
-from xlingual.pretraining.dictionary import DictionaryEntry, dictionary_pairs, read_dictionary
 
 __all__ = ["PretrainingSources", "parse_weighted_paths", "read_sources", "sample_texts"]
 

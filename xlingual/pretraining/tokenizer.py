@@ -67,7 +67,7 @@ def train_tokenizer(
         chinese_words: Words that Chinese pieces of several characters must be among, usually the
             headwords of a dictionary; without them phrases such as ``的妻子`` take up rows.
         characters: Characters to fold onto others before tokenisation, usually
-            :func:`~xlingual.pretraining.dictionary.simplified_characters`.
+            :func:`~xlingual.data.dictionary.simplified_characters`.
         min_character_count: Rarer characters become ``[UNK]``; a large dictionary brings in
             thousands that no text uses.
         max_length: ``model_max_length`` of the tokenizer.

@@ -4,7 +4,45 @@ Each acts at one of four seams: the data (``Dataset -> Dataset``), the model (``
 the loss, or the training loop.
 """
 
+from xlingual.transfer.averaging import average_weights
+from xlingual.transfer.bitext_consistency import label_bitext
+from xlingual.transfer.bitext_contrast import BitextContrastLoss, encode_pairs
+from xlingual.transfer.cdan import ConditionalAdversarialLoss
+from xlingual.transfer.centring import centring_shift, language_offset
+from xlingual.transfer.code_switching import code_switch
+from xlingual.transfer.consistency import ConsistencyLoss
+from xlingual.transfer.coral import CoralLoss
+from xlingual.transfer.dann import DomainAdversarialLoss
 from xlingual.transfer.few_shot import sample_few_shot
-from xlingual.transfer.guard import better_on
+from xlingual.transfer.frozen_features import LinearMap, choose_gate, fit_linear, fuse_features
+from xlingual.transfer.guard import better_on, safer_of
+from xlingual.transfer.label_shift import LabelShift, correct_label_shift
+from xlingual.transfer.mmd import MaximumMeanDiscrepancyLoss
+from xlingual.transfer.r_drop import RDropLoss
+from xlingual.transfer.self_training import self_train
 
-__all__ = ["better_on", "sample_few_shot"]
+__all__ = [
+    "BitextContrastLoss",
+    "ConditionalAdversarialLoss",
+    "ConsistencyLoss",
+    "CoralLoss",
+    "DomainAdversarialLoss",
+    "LabelShift",
+    "LinearMap",
+    "MaximumMeanDiscrepancyLoss",
+    "RDropLoss",
+    "average_weights",
+    "better_on",
+    "centring_shift",
+    "choose_gate",
+    "code_switch",
+    "correct_label_shift",
+    "encode_pairs",
+    "fit_linear",
+    "fuse_features",
+    "label_bitext",
+    "language_offset",
+    "safer_of",
+    "sample_few_shot",
+    "self_train",
+]

@@ -11,7 +11,7 @@ from datasets import Dataset
 from xlingual.evaluation import LabelPredictions
 from xlingual.transfer.learner import Learner
 
-__all__ = ["better_on"]
+__all__ = ["better_on", "safer_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +43,72 @@ def better_on(held_out: Dataset, *, zero_shot: Predictor, few_shot: Predictor) -
         before, len(held_out), after, verdict,
     )  # fmt: skip
     return kept
+
+
+def safer_of(
+    teacher: Predictor,
+    student: Predictor,
+    *,
+    unlabeled: Dataset,
+    source_validation: Dataset | None = None,
+    max_source_loss: float = 0.03,
+    max_prior_shift: float = 0.2,
+    min_agreement: float = 2 / 3,
+) -> Predictor:
+    """Keep the zero-shot model when what replaces it shows one of the signs of a collapse.
+
+    Without target labels nothing can prove that a method helped; that it went wrong mostly shows.
+    The student is refused when it has forgotten the source (its accuracy there fell by more than
+    ``max_source_loss``), when the share of a class among its target predictions moved by more than
+    ``max_prior_shift``, or when it contradicts the teacher on more than a third of the target rows.
+
+    Args:
+        teacher: The zero-shot model.
+        student: The model that a method made of it.
+        unlabeled: Target text.
+        source_validation: Labelled source rows that neither was trained on; None: not looked at.
+        max_source_loss: Largest loss of source accuracy; of the order of its own noise.
+        max_prior_shift: Largest change of a class's share, absolute.
+        min_agreement: Smallest share of target rows on which the two agree.
+
+    Returns:
+        One of the two.
+    """
+    if teacher is student:
+        return teacher
+    before, after = (model.predict_labels(unlabeled) for model in (teacher, student))
+    shift = float(np.abs(_shares(after) - _shares(before)).max())
+    same = before.predictions == after.predictions
+    agreement = float(same.reshape(len(same), -1).mean())
+    lost = 0.0
+    if source_validation is not None and len(source_validation):
+        right = [_num_right(m.predict_labels(source_validation)) for m in (teacher, student)]
+        lost = (right[0] - right[1]) / len(source_validation)
+    problems = [
+        words
+        for is_bad, words in (
+            (lost > max_source_loss, f"source accuracy fell by {100 * lost:.1f} points"),
+            (shift > max_prior_shift, f"a class moved by {100 * shift:.0f}% of the target rows"),
+            (agreement < min_agreement, f"only {agreement:.0%} of the target rows agree"),
+        )
+        if is_bad
+    ]
+    if problems:
+        logger.warning("the guard keeps the zero-shot model: %s", "; ".join(problems))
+        return teacher
+    logger.warning(
+        "the guard lets the new model pass: source accuracy %+.1f points, largest class shift "
+        "%.0f%%, agreement with zero-shot %.0f%%", -100 * lost, 100 * shift, 100 * agreement,
+    )  # fmt: skip
+    return student
+
+
+def _shares(output: LabelPredictions) -> np.ndarray:
+    """The share of rows that each label is predicted for."""
+    num_labels = output.probs.shape[1]
+    if output.predictions.ndim > 1:
+        return output.predictions.mean(axis=0)
+    return np.bincount(output.predictions, minlength=num_labels) / len(output.predictions)
 
 
 def _num_right(output: LabelPredictions) -> int:

@@ -9,7 +9,30 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-__all__ = ["CombinedLoss", "LossInputs", "TransferLoss"]
+from xlingual.data.collating import VIEW_PREFIX
+
+__all__ = ["CombinedLoss", "LossInputs", "TransferLoss", "model_inputs", "view_inputs"]
+
+# Columns of a batch that are ours and not the model's; views are rows of their own.
+_OWN_COLUMNS = frozenset({"labels", "domain", "weight", "soft_labels"})
+
+
+def model_inputs(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The columns of a batch that the model reads."""
+    return {
+        name: values
+        for name, values in inputs.items()
+        if name not in _OWN_COLUMNS and not name.startswith(VIEW_PREFIX)
+    }
+
+
+def view_inputs(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The second views of a batch as the model reads them; empty where the rows have none."""
+    return {
+        name.removeprefix(VIEW_PREFIX): values
+        for name, values in inputs.items()
+        if name.startswith(VIEW_PREFIX)
+    }
 
 
 @dataclass(frozen=True)
@@ -34,6 +57,23 @@ class LossInputs:
     extra_logits: Tensor | None = None
     extra_features: Tensor | None = None
     progress: float = 0.0
+
+    @property
+    def is_multi_label(self) -> bool:
+        """Whether every label of a row is a decision of its own."""
+        return self.labels.dim() > 1
+
+    @property
+    def probs(self) -> Tensor:
+        """The predicted probabilities, in float32 and without a gradient."""
+        logits = self.logits.detach().float()
+        return logits.sigmoid() if self.is_multi_label else logits.softmax(dim=1)
+
+    def features_of(self, domain: int) -> Tensor:
+        """The features of one domain's rows in float32, shape ``(rows, hidden)``."""
+        if self.features is None:
+            raise ValueError("expected features; set needs_features = True on the loss")
+        return self.features[self.domain == domain].float()
 
 
 class TransferLoss(nn.Module):

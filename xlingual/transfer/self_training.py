@@ -54,9 +54,10 @@ def self_train(
     """Train students on source rows and on the target rows that the last model is surest of.
 
     In each round the model labels the target text, the surest rows of every class are taken in
-    proportion to the smoothed predicted prior, and a student starts anew from the pretrained
-    encoder on source and pseudo-labelled rows. The pseudo-labels are soft. Settings after Xu et
-    al. (2021), Dong and de Melo (2019) and Ye et al. (2020).
+    proportion to the prior that the teacher predicted, smoothed, and a student starts anew from
+    the pretrained encoder on source and pseudo-labelled rows. The pseudo-labels are soft. Settings
+    after Xu et al. (2021), Dong and de Melo (2019) and Ye et al. (2020). The prior is that of the
+    teacher in every round: re-estimated from the students it drifts towards one half.
 
     It can make a poor teacher worse, so it stops, and keeps the model of the round before, when a
     class takes more than ``max_prior_ratio`` times its share or loses as much, or when the student
@@ -86,7 +87,7 @@ def self_train(
         allowed = _agreed(probs, second_teacher, unlabeled)
         masked = np.where(allowed[:, None], probs, 0.0)
         chosen = choose_confident(
-            masked, share=share, threshold=confidence_threshold, prior=predicted_prior(probs)
+            masked, share=share, threshold=confidence_threshold, prior=first_prior
         )
         if len(chosen) < 2 * len(first_prior):
             result.stopped = f"round {number}: sure of {len(chosen)} rows only"

@@ -16,7 +16,13 @@ from pathlib import Path
 from xlingual.data.bitext import HAN, Bitext, open_text
 from xlingual.errors import DataError
 
-__all__ = ["DictionaryEntry", "dictionary_pairs", "read_dictionary", "simplified_characters"]
+__all__ = [
+    "DictionaryEntry",
+    "dictionary_pairs",
+    "read_dictionary",
+    "simplified_characters",
+    "word_translations",
+]
 
 _CEDICT = re.compile(r"(\S+) (\S+) \[[^\]]*\] /(.*)/\s*$")
 _HAN = re.compile(f"[{HAN}]")
@@ -27,6 +33,9 @@ _ABOUT = re.compile(
     r"used in|surname |Japanese variant|same as|equivalent of|(?:Taiwan )?pr\.|particle )",
     re.IGNORECASE,
 )
+
+_PARTICLE = re.compile(r"^(?:to|a|an|the) (?=\S)")
+_SINGLE_WORD = re.compile(r"[a-z]+(?:['’-][a-z]+)*")
 
 
 @dataclass(frozen=True)
@@ -122,6 +131,47 @@ def simplified_characters(
     return {key: mapping.get(value, value) for key, value in mapping.items()}
 
 
+def word_translations(
+    entries: Iterable[DictionaryEntry],
+    *,
+    text: Sequence[str] = (),
+    max_translations: int = 5,
+    max_characters: int = 4,
+) -> dict[str, list[str]]:
+    """The Chinese translations of single English words, the most usual first.
+
+    A dictionary from Chinese has dozens of headwords for one English word, most of them rare. They
+    are ranked by ``(1 + c) ** 0.5 / r`` with ``c`` the count of the headword in ``text``, read by
+    longest match so that 电影 is no 影, and ``r`` the rank of the sense in its entry.
+
+    Args:
+        entries: The dictionary.
+        text: Chinese text, best of the domain to be served; without it the headwords themselves
+            are the text: a usual one is part of many others. CC-CEDICT's own order says nothing.
+        max_translations: Translations kept of one word.
+        max_characters: Longer headwords are phrases and names.
+
+    Example:
+        >>> word_translations([DictionaryEntry("吃", "吃", ("to eat", "to have one's meal"))])
+        {'eat': ['吃']}
+    """
+    entries = [entry for entry in entries if len(entry.simplified) <= max_characters]
+    words = [entry.simplified for entry in entries]
+    counts = _count_words(set(words), text) if text else _count_headwords(entries, words)
+    scores: dict[str, dict[str, float]] = defaultdict(dict)
+    for entry in entries:
+        for rank, sense in enumerate(entry.senses, start=1):
+            word = _PARTICLE.sub("", sense.lower())
+            if _SINGLE_WORD.fullmatch(word):
+                score = (1 + counts[entry.simplified]) ** 0.5 / rank
+                known = scores[word].get(entry.simplified, 0.0)
+                scores[word][entry.simplified] = max(known, score)
+    return {
+        word: sorted(chinese, key=lambda c: -chinese[c])[:max_translations]
+        for word, chinese in scores.items()
+    }
+
+
 def _parse_line(line: str) -> DictionaryEntry | None:
     if match := _CEDICT.match(line):
         traditional, simplified, senses = match.groups()
@@ -153,3 +203,17 @@ def _count_headwords(entries: Sequence[DictionaryEntry], text: Sequence[str]) ->
         for size in range(1, longest + 1):
             counts.update(line[i : i + size] for i in range(len(line) - size + 1))
     return Counter({word: counts[word] for word in headwords if counts[word]})
+
+
+def _count_words(words: set[str], text: Sequence[str]) -> Counter[str]:
+    """Counts by longest match from the left: what stands inside a longer word is not counted."""
+    longest = max(map(len, words), default=1)
+    counts: Counter[str] = Counter()
+    for line in text:
+        begin = 0
+        while begin < len(line):
+            sizes = range(min(longest, len(line) - begin), 0, -1)
+            size = next((n for n in sizes if line[begin : begin + n] in words), 0)
+            counts[line[begin : begin + size]] += size > 0
+            begin += size or 1
+    return counts

@@ -1,0 +1,77 @@
+r"""No time: encode once, fit a linear head in seconds.
+
+    python recipes/frozen_features.py --classifier lda --centring true \
+        --source_train reviews.en.csv --target_unlabeled hotel.zh.txt \
+        --target_test hotel.zh.jsonl --output_dir out
+
+Classifiers: logistic_regression, lda, pca (and logistic regression on it) and nearest_centroid, by
+scikit-learn. --centring takes the difference between the languages off the target's features, by
+--target_unlabeled; labels in it are never read. --second_model adds the features of another encoder
+(--fusion concatenate or gate); no model class holds two encoders, so then predictions and report
+are saved and no model. With no arguments it runs on the embedded encoder and corpus.
+"""
+
+from xlingual import run_recipe
+
+
+def main(argv: list[str]) -> None:
+    """Load, encode, fit, centre, evaluate, save."""
+    from xlingual import (
+        DataArguments,
+        FrozenEncoder,
+        FrozenFeaturesArguments,
+        ModelArguments,
+        TransferArguments,
+        load_transfer_data,
+        mix_domains,
+        parse_arguments,
+        prepare_output_dir,
+        write_report,
+    )
+
+    model_args, data_args, method_args, args = parse_arguments(
+        argv, ModelArguments, DataArguments, FrozenFeaturesArguments, TransferArguments,
+        output_dir="runs/frozen_features",
+    )  # fmt: skip
+    prepare_output_dir(args)
+    use = ["source_train", "source_validation", "target_test"]
+    if method_args.centring:
+        use.append("target_unlabeled")
+    data = load_transfer_data(
+        use=use, rejected_to=args.output_dir, seed=args.seed, **vars(data_args)
+    )
+
+    second = [method_args.second_model] if method_args.second_model else []
+    model = FrozenEncoder(
+        [model_args.model_name_or_path, *second],
+        task=data.task,
+        label_space=data.label_space,
+        revision=model_args.model_revision,
+        max_length=args.max_length,
+        batch_size=args.per_device_eval_batch_size,
+        cache_dir=method_args.feature_cache,
+        seed=args.seed,
+    )
+    model.fit(
+        data.mixture("source_train"),
+        fusion=method_args.fusion,
+        classifier=method_args.classifier,
+        strength=method_args.strength,
+        num_components=method_args.num_components,
+    )
+    if data.target_unlabeled:
+        model.centre(mix_domains({}, data.target_unlabeled))
+    is_saved = model.save_model(args.output_dir)
+
+    sources = data.evaluation_sets("source_validation", args.source_language)
+    targets = data.evaluation_sets("target_test", args.target_language)
+    report = model.evaluate_transfer(source=sources, targets=targets)
+    write_report(
+        args.output_dir, report, model_args, data_args, method_args, args, rows=sources | targets
+    )
+    print(report.table())
+    print(f"saved: {args.output_dir}" + ("" if is_saved else " (predictions and report, no model)"))
+
+
+if __name__ == "__main__":
+    run_recipe(main)

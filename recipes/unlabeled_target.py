@@ -1,0 +1,120 @@
+r"""Chinese text without labels: adapt to it, and keep zero-shot where adapting goes wrong.
+
+    accelerate launch recipes/unlabeled_target.py --method recommended \
+        --source_train reviews.en.csv --target_unlabeled hotel.zh.txt \
+        --target_test hotel.zh.jsonl --output_dir out
+
+Methods: self_training (pseudo-labels in rounds), continued_pretraining (masked prediction), dann,
+cdan, mmd, coral (features made alike), recommended (continued pretraining, then self-training).
+"""
+
+from xlingual import run_recipe
+
+
+def main(argv: list[str]) -> None:
+    """Train zero-shot, adapt, let the guard choose, evaluate, save."""
+    from xlingual import (
+        ConditionalAdversarialLoss,
+        CoralLoss,
+        DataArguments,
+        DomainAdversarialLoss,
+        MaximumMeanDiscrepancyLoss,
+        ModelArguments,
+        TransferArguments,
+        TransferTrainer,
+        UnlabeledTargetArguments,
+        continue_pretraining,
+        load_transfer_data,
+        mix_domains,
+        parse_arguments,
+        prepare_output_dir,
+        safer_of,
+        self_train,
+        write_report,
+    )
+
+    losses = {
+        "dann": DomainAdversarialLoss, "cdan": ConditionalAdversarialLoss,
+        "mmd": MaximumMeanDiscrepancyLoss, "coral": CoralLoss,
+    }  # fmt: skip
+    model_args, data_args, method_args, args = parse_arguments(
+        argv, ModelArguments, DataArguments, UnlabeledTargetArguments, TransferArguments,
+        output_dir="runs/unlabeled_target",
+    )  # fmt: skip
+    prepare_output_dir(args)
+    data = load_transfer_data(
+        use=["source_train", "source_validation", "target_unlabeled", "target_test"],
+        required=["source_train", "target_unlabeled"],
+        rejected_to=args.output_dir,
+        seed=args.seed,
+        **vars(data_args),
+    )
+    source = data.mixture("source_train")
+    unlabeled = mix_domains({}, data.target_unlabeled)
+    source_sets = data.evaluation_sets("source_validation", args.source_language)
+
+    method = method_args.method
+    encoder, revision = model_args.model_name_or_path, model_args.model_revision
+
+    def fit(stage, rows, *, loss=None, **settings):
+        stage_args = args.for_stage(stage, **settings)
+        checkpoint = prepare_output_dir(stage_args)
+        trainer = TransferTrainer(
+            model=encoder,
+            args=stage_args,
+            train_dataset=rows,
+            eval_dataset=data.selection_sets(args.source_language, args.target_language),
+            task=data.task,
+            label_space=data.label_space,
+            model_revision=revision,
+            transfer_loss=loss,
+        )
+        trainer.train(resume_from_checkpoint=checkpoint)
+        return trainer
+
+    zero_shot = teacher = student = fit("zero_shot", source)
+    if method in ("recommended", "continued_pretraining"):
+        stage_args = args.for_stage("continued_pretraining")
+        prepare_output_dir(stage_args)
+        encoder, revision = (
+            continue_pretraining(
+                encoder,
+                data.texts("source_train", "target_unlabeled"),
+                output_dir=stage_args.output_dir,
+                num_train_epochs=method_args.pretraining_epochs,
+                max_length=args.max_length,
+                bf16=args.bf16,
+                seed=args.seed,
+                revision=revision,
+                resume=bool(args.resume_from_checkpoint),
+            ),
+            None,
+        )
+        teacher = student = fit("fine_tuning", source)
+    if method in losses:
+        mixed = mix_domains({"source": source}, data.target_unlabeled)
+        student = fit(method, mixed, loss=losses[method](), target_share=0.5)
+    if method in ("recommended", "self_training"):
+        student = self_train(
+            fit, teacher, source, unlabeled,
+            shares=[0.8 / 2**k for k in reversed(range(method_args.self_training_rounds))],
+            confidence_threshold=method_args.confidence_threshold,
+        ).learner  # fmt: skip
+    if method_args.guard:
+        held_out = mix_domains(source_sets) if source_sets else None
+        student = safer_of(zero_shot, student, unlabeled=unlabeled, source_validation=held_out)
+    student.save_model(args.output_dir)
+
+    targets = data.evaluation_sets("target_test", args.target_language)
+    report = student.evaluate_transfer(source=source_sets, targets=targets)
+    if student.is_world_process_zero():
+        write_report(
+            args.output_dir, report, model_args, data_args, method_args, student.args, args,
+            rows=source_sets | targets, data=data,
+        )  # fmt: skip
+        print(report.table())
+        print(f"saved: {args.output_dir}")
+
+
+if __name__ == "__main__":
+    run_recipe(main)

@@ -1,0 +1,103 @@
+"""Train with each loss of the seam in turn and save the weights: ``losses_worker.py MODEL OUT``.
+
+Run by torchrun, one process group for all, and by a test in its own with accumulated batches.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from accelerate import PartialState
+from datasets import Dataset
+from safetensors.torch import save_file
+from torch import Tensor
+from transformers import AutoTokenizer
+
+from tests.conftest import NEGATIVE, POSITIVE
+from xlingual import LabelSpace, TransferArguments, TransferTrainer, mix_domains
+from xlingual.data.bitext import Bitext
+from xlingual.transfer.bitext_contrast import BitextContrastLoss, encode_pairs
+from xlingual.transfer.cdan import ConditionalAdversarialLoss
+from xlingual.transfer.code_switching import code_switch
+from xlingual.transfer.consistency import ConsistencyLoss
+from xlingual.transfer.coral import CoralLoss
+from xlingual.transfer.dann import DomainAdversarialLoss
+from xlingual.transfer.loss import TransferLoss
+from xlingual.transfer.mmd import MaximumMeanDiscrepancyLoss
+from xlingual.transfer.r_drop import RDropLoss
+
+SPACE = LabelSpace(("negative", "positive"))
+PAIRS = POSITIVE + NEGATIVE
+WORDS = {"room": ["房间"], "clean": ["干净"], "bed": ["床"], "staff": ["服务员", "工作人员"]}
+LOSSES = ("r_drop", "consistency", "dann", "cdan", "mmd", "coral", "bitext_contrast")
+
+
+def make_losses(model: str) -> dict[str, TransferLoss]:
+    """One of each, set so that a few steps show it."""
+    english, chinese = map(list, zip(*PAIRS, strict=True))
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    pairs = encode_pairs(Bitext("pairs", english, chinese), tokenizer=tokenizer)
+    losses = (
+        RDropLoss(weight=2.0, token_cutoff=0.2),
+        ConsistencyLoss(weight=2.0),
+        DomainAdversarialLoss(scale=1.0),
+        ConditionalAdversarialLoss(scale=1.0),
+        MaximumMeanDiscrepancyLoss(),
+        CoralLoss(weight=10.0),
+        BitextContrastLoss(pairs, step_share=0.5, num_pairs=4),
+    )
+    return dict(zip(LOSSES, losses, strict=True))
+
+
+def training_rows() -> Dataset:
+    """English rows with labels, Chinese ones without, and words of the English ones switched."""
+    labels = ["positive"] * len(POSITIVE) + ["negative"] * len(NEGATIVE)
+    english = Dataset.from_dict({"text": [en for en, _ in PAIRS] * 2, "label": labels * 2})
+    chinese = Dataset.from_dict({"text": [zh for _, zh in PAIRS]})
+    mixed = mix_domains({"en": english}, {"zh": chinese})
+    return code_switch(mixed, WORDS, sentence_probability=1.0, token_probability=0.5)
+
+
+def train(model: str, out: str, loss: TransferLoss | None, accumulation: int) -> dict[str, Tensor]:
+    """The weights after two epochs by plain gradient descent, discriminators included."""
+    trainer = TransferTrainer(
+        model,
+        TransferArguments(
+            output_dir=out,
+            precision="fp32",
+            per_device_train_batch_size=4,
+            gradient_accumulation_steps=accumulation,
+            num_train_epochs=2,
+            learning_rate=0.05,
+            head_learning_rate=0.05,
+            optim="sgd",  # no adaptive step sizes: they would hide a factor on the gradient
+            max_grad_norm=0,
+            freeze_embeddings=False,
+            target_share=0.5,
+            save_strategy="no",
+            report_to="none",
+            disable_tqdm=True,
+        ),
+        train_dataset=training_rows(),
+        label_space=SPACE,
+        transfer_loss=loss,
+    )
+    trainer.train()
+    model_proper = trainer.accelerator.unwrap_model(trainer.model)
+    return {name: value.detach().clone() for name, value in model_proper.named_parameters()}
+
+
+def main(model: str, out: str) -> None:
+    ends: dict[str, Tensor] = {}
+    for name, loss in make_losses(model).items():
+        after = train(model, f"{out}/{name}", loss, accumulation=1)
+        ends |= {f"{name}/{key}": value for key, value in after.items()}
+    processes = PartialState()
+    metadata = {"world_size": str(processes.num_processes)}
+    path = Path(out) / f"rank{processes.process_index}.safetensors"
+    save_file(ends, path, metadata=metadata)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,7 @@
+"""Inference: a saved model's labels, probabilities and spans, for rows in memory or in files."""
+
+from xlingual.inference.files import FileReport, predict_file
+from xlingual.inference.predictor import Predictor
+from xlingual.inference.results import Prediction, Span
+
+__all__ = ["FileReport", "Prediction", "Predictor", "Span", "predict_file"]

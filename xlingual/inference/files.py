@@ -1,0 +1,188 @@
+"""Predict a file larger than memory: rows stream through in order, with all their columns."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from xlingual.data.columns import Columns
+from xlingual.data.tables import Row
+from xlingual.errors import ConfigError, OutputError
+from xlingual.inference.lines import AnsweredLines
+from xlingual.inference.part_file import PartFile, fingerprint
+from xlingual.inference.predictor import Predictor
+from xlingual.inference.tables import STANDARD, input_columns, open_table
+
+__all__ = ["FileReport", "predict_file"]
+
+_MOST_CHARACTERS = 1 << 24  # of a chunk: rows as long as books do not pile up
+_OTHER_FORMATS = (".csv", ".tsv", ".parquet", ".gz")
+_MODEL_FILES = ("config.json", "adapter_config.json", "tokenizer.json", "calibration.json")
+
+
+class FileReport(NamedTuple):
+    """What became of a file.
+
+    Attributes:
+        num_rows: Rows of the output, as many as the input has.
+        num_resumed: How many of them were there already.
+        num_errors: Rows without an answer; their ``prediction_error`` says why.
+        num_truncated: Rows whose text was longer than the model reads.
+    """
+
+    num_rows: int
+    num_resumed: int
+    num_errors: int
+    num_truncated: int
+
+
+def predict_file(
+    predictor: Predictor,
+    source: str | Path,
+    target: str | Path,
+    *,
+    columns: Columns | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    chunk_rows: int = 4_096,
+    with_probabilities: bool = False,
+    on_progress: Callable[[int], None] | None = None,
+) -> FileReport:
+    """Write every row of a file with the model's answer, as JSON Lines.
+
+    All columns are kept as they are, in their order, and ``prediction`` and ``probability`` are
+    added (tagging: spans with their offsets; multi-label: a list of each). A row that cannot be
+    read or has no text keeps its place with ``null`` for both and a ``prediction_error``. Where the
+    input has a column of such a name, ours is called ``xlingual_prediction``, and this is said.
+
+    Memory does not grow with the file. The output grows in ``<target>.part`` and is renamed at the
+    end; a run that was killed goes on where it stopped (see :class:`PartFile`).
+
+    Args:
+        predictor: The model.
+        source: jsonl, csv, tsv or txt, optionally gzipped, parquet, or ``"-"`` for standard input.
+        target: A JSON Lines file, or ``"-"`` for standard output.
+        columns: Names of the text columns; the others are guessed.
+        resume: Go on with an unfinished output of the same input, model and settings.
+        overwrite: Write over an output that is there.
+        chunk_rows: Rows that are read, sorted by length, predicted and written together.
+        with_probabilities: Also write the probability of every label, as ``probabilities``.
+        on_progress: Called after each chunk with the number of rows it had.
+
+    Raises:
+        DataError: The input cannot be read.
+        ColumnError: It has no column of texts.
+        OutputError: The output exists, is of other origin, or cannot be written.
+        ConfigError: Arguments that contradict each other.
+    """
+    source, target, columns = str(source), str(target), columns or Columns()
+    _check_arguments(source, target, resume=resume, chunk_rows=chunk_rows)
+    table = open_table(source)
+    is_pair = bool(columns.text_pair_column) or bool(predictor.takes_pairs)
+    inputs = input_columns(
+        table, task=predictor.task, columns=columns, is_pair=is_pair, where=source
+    )
+    lines = AnsweredLines(
+        predictor, inputs=inputs, columns=table.columns, with_probabilities=with_probabilities
+    )
+    origin = {
+        "input": None if source == STANDARD else fingerprint(Path(source)),
+        "model": _model_fingerprint(predictor.folder),
+        "columns": list(inputs.names),
+        "settings": {
+            "chunk_rows": chunk_rows,
+            "with_probabilities": with_probabilities,
+            "max_length": predictor.max_length,
+            "token_budget": predictor.token_budget,
+            "session": type(predictor.session).__name__,
+            "dtype": str(getattr(predictor.session, "dtype", "")),
+        },
+    }
+    with _open_output(target, origin=origin, resume=resume, overwrite=overwrite) as output:
+        num_resumed = output.num_rows
+        lines.counts |= output.counts
+        rows = islice(table.read(table.columns), num_resumed, None)
+        if on_progress is not None and num_resumed:
+            on_progress(num_resumed)
+        for chunk in _chunks(rows, inputs.names, chunk_rows=chunk_rows):
+            output.append(lines.write(chunk), num_rows=len(chunk), counts=lines.counts)
+            if on_progress is not None:
+                on_progress(len(chunk))
+        output.finish()
+    return FileReport(
+        num_rows=output.num_rows,
+        num_resumed=num_resumed,
+        num_errors=lines.counts["errors"],
+        num_truncated=lines.counts["truncated"],
+    )
+
+
+def _check_arguments(source: str, target: str, *, resume: bool, chunk_rows: int) -> None:
+    if chunk_rows < 1:
+        raise ConfigError(f"chunk_rows must be at least 1; got {chunk_rows}")
+    if resume and STANDARD in (source, target):
+        raise ConfigError("a run from standard input or to standard output cannot be resumed")
+    if target.lower().endswith(_OTHER_FORMATS):
+        raise ConfigError(f"the output is written as JSON Lines; name it .jsonl, not {target!r}")
+    if source != STANDARD and Path(source).resolve() == Path(target).resolve():
+        raise OutputError(f"{target} is the input itself; give the output another name")
+
+
+def _chunks(rows: Iterator[Row], inputs: Sequence[str], *, chunk_rows: int) -> Iterator[list[Row]]:
+    """Rows in order, so many or so many characters of them at a time."""
+    chunk: list[Row] = []
+    size = 0
+    for row in rows:
+        chunk.append(row)
+        size += sum(len(str((row.values or {}).get(name, ""))) for name in inputs) + len(row.raw)
+        if len(chunk) == chunk_rows or size >= _MOST_CHARACTERS:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
+
+
+def _model_fingerprint(folder: Path | None) -> dict[str, Any]:
+    if folder is None:
+        return {}
+    return {
+        path.name: fingerprint(path)
+        for path in sorted(folder.iterdir())
+        if path.name in _MODEL_FILES or path.suffix in (".safetensors", ".onnx")
+    }
+
+
+class _StandardOutput:
+    """Standard output with the methods of a :class:`PartFile`."""
+
+    def __init__(self) -> None:
+        self.num_rows = 0
+        self.counts: dict[str, int] = {}
+
+    def __enter__(self) -> _StandardOutput:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+    def append(self, lines: bytes, *, num_rows: int, counts: Mapping[str, int]) -> None:
+        try:
+            sys.stdout.buffer.write(lines)
+            sys.stdout.buffer.flush()
+        except OSError as error:
+            raise OutputError(f"cannot write to standard output: {error.strerror}") from error
+        self.num_rows += num_rows
+
+    def finish(self) -> None:
+        pass
+
+
+def _open_output(
+    target: str, *, origin: Mapping[str, Any], resume: bool, overwrite: bool
+) -> PartFile | _StandardOutput:
+    if target == STANDARD:
+        return _StandardOutput()
+    return PartFile(Path(target), origin=origin, resume=resume, overwrite=overwrite)

@@ -1,0 +1,113 @@
+"""What is written: each row as it was read, with the model's answer behind its own columns."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from xlingual.data.tables import Row
+from xlingual.inference.predictor import Predictor
+from xlingual.inference.results import Prediction
+from xlingual.inference.tables import InputColumns
+
+__all__ = ["AnsweredLines"]
+
+logger = logging.getLogger(__name__)
+
+_ADDED = (
+    "prediction", "probability", "probabilities", "prediction_tags", "prediction_truncated",
+    "prediction_error", "prediction_raw",
+)  # fmt: skip
+_DIGITS = 6
+
+
+class AnsweredLines:
+    """Rows as read into JSON lines with predictions, and a count of those that had none.
+
+    Args:
+        predictor: The model.
+        inputs: The columns that the model reads.
+        columns: The columns of the input; one that has the name of ours renames ours.
+        with_probabilities: Whether the probability of every label is written.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        *,
+        inputs: InputColumns,
+        columns: Iterable[str],
+        with_probabilities: bool,
+    ) -> None:
+        self.predictor = predictor
+        self.inputs = inputs
+        self.with_probabilities = with_probabilities
+        self.counts = {"errors": 0, "truncated": 0}
+        taken = set(columns)
+        self._renamed = {name: f"xlingual_{name}" for name in _ADDED if name in taken}
+        if self._renamed:
+            logger.warning(
+                "the input has the column(s) %s; what is added is called %s",
+                ", ".join(self._renamed),
+                ", ".join(self._renamed.values()),
+            )
+
+    def write(self, rows: Sequence[Row]) -> bytes:
+        """The lines of a chunk, each of them whole."""
+        asked = [self._input(row.values) for row in rows if row.values is not None]
+        answers = iter(self.predictor.predict(asked))
+        return b"".join(
+            self._line(
+                row, next(answers) if row.values is not None else Prediction(error=row.problem)
+            )
+            for row in rows
+        )
+
+    def _input(self, values: Mapping[str, Any]) -> Any:
+        fields = tuple(values.get(name) for name in self.inputs.names)
+        if len(fields) == 2:
+            return fields
+        if self.inputs.are_tokens and isinstance(fields[0], str):
+            return fields[0].split()  # a csv file has no lists
+        return fields[0]
+
+    def _line(self, row: Row, prediction: Prediction) -> bytes:
+        self.counts["errors"] += prediction.error is not None
+        self.counts["truncated"] += prediction.truncated
+        record = dict(row.values or {})
+        for name, value in self._answer(row, prediction).items():
+            name = self._renamed.get(name, name)
+            while name in record:  # a column that only this row has
+                name = f"xlingual_{name}"
+            record[name] = value
+        try:
+            return (json.dumps(record, ensure_ascii=False, default=str) + "\n").encode()
+        except UnicodeEncodeError:  # bytes of no encoding are lone surrogates: legal as escapes
+            return (json.dumps(record, default=str) + "\n").encode()
+
+    def _answer(self, row: Row, prediction: Prediction) -> dict[str, Any]:
+        is_token = self.predictor.task.name == "token"
+        answer: dict[str, Any] = {"prediction": prediction.label}
+        if prediction.error is not None:
+            answer |= {} if is_token else {"probability": None}
+            answer["prediction_error"] = f"row {row.number}: {prediction.error}"
+            return answer | ({"prediction_raw": row.raw} if row.values is None else {})
+        by_name = {name: round(p, _DIGITS) for name, p in prediction.probabilities.items()}
+        if is_token:
+            answer = {"prediction": [_rounded(asdict(span)) for span in prediction.spans]}
+            answer |= {"prediction_tags": list(prediction.tags)} if prediction.tags else {}
+        elif self.predictor.task.name == "multi_label":
+            answer["prediction"] = list(prediction.labels)
+            answer["probability"] = [by_name[name] for name in prediction.labels]
+        else:
+            answer["probability"] = by_name[prediction.label or ""]
+        if self.with_probabilities and not is_token:
+            answer["probabilities"] = by_name
+        return answer | ({"prediction_truncated": True} if prediction.truncated else {})
+
+
+def _rounded(span: dict[str, Any]) -> dict[str, Any]:
+    return {**span, "probability": round(span["probability"], _DIGITS)}

@@ -1,0 +1,195 @@
+"""An output that grows in a file beside its final name, and survives being killed at any moment."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from xlingual.errors import OutputError
+
+__all__ = ["PartFile", "fingerprint"]
+
+_SAMPLE = 1 << 20
+
+
+def fingerprint(path: Path) -> dict[str, Any]:
+    """Size of a file and the SHA-256 of its first and last MiB: enough to tell it from another."""
+    size = path.stat().st_size
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        digest.update(file.read(_SAMPLE))
+        if size > _SAMPLE:
+            file.seek(max(_SAMPLE, size - _SAMPLE))
+            digest.update(file.read(_SAMPLE))
+    return {"size": size, "sha256": digest.hexdigest()}
+
+
+class PartFile:
+    """``out.jsonl.part`` with its record ``out.jsonl.part.json``, renamed when it is complete.
+
+    After each chunk the rows go to the disk first and the record (rows and bytes so far) after
+    them, by a rename. Whatever was written behind the record, whole or torn, is cut off when the
+    run is resumed and made again: no row is lost and none is there twice. Since chunks begin where
+    they began, the resumed file is the same byte for byte.
+
+    Args:
+        target: The final name.
+        origin: What the output is made from; it must be the same when resumed.
+        resume: Go on with what is there; where nothing is there, begin.
+        overwrite: Write over a finished output, and forget an unfinished one.
+
+    Raises:
+        OutputError: There is something and neither flag is given, the unfinished output is of other
+            origin or is being written by another process, or it cannot be written.
+    """
+
+    def __init__(
+        self, target: Path, *, origin: Mapping[str, Any], resume: bool, overwrite: bool
+    ) -> None:
+        self.target = target
+        self.path = target.with_name(f"{target.name}.part")
+        self.record_path = target.with_name(f"{target.name}.part.json")
+        self.origin = dict(origin)
+        self.num_rows = 0
+        self.num_bytes = 0
+        self.counts: dict[str, int] = {}
+        self._file: IO[bytes] | None = None
+        self._refuse_existing(resume=resume, overwrite=overwrite)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self.path.touch()
+            self._file = self.path.open("r+b")
+            self._refuse_company(self._file)
+            if resume and self.record_path.exists():
+                self._read_record()
+            else:
+                self.record_path.unlink(missing_ok=True)
+            self._file.truncate(self.num_bytes)
+            self._file.seek(self.num_bytes)
+            self._write_record()
+        except OSError as error:
+            self.close()
+            raise error if isinstance(error, OutputError) else self._failure(error) from error
+
+    def __enter__(self) -> PartFile:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def append(self, lines: bytes, *, num_rows: int, counts: Mapping[str, int]) -> None:
+        """Add one chunk of whole lines, and what has been counted up to its end.
+
+        Raises:
+            OutputError: It cannot be written; what was recorded before is safe.
+        """
+        assert self._file is not None
+        try:
+            self._file.write(lines)
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self.num_rows += num_rows
+            self.num_bytes += len(lines)
+            self.counts = dict(counts)
+            self._write_record()
+        except OSError as error:
+            raise self._failure(error) from error
+
+    def finish(self) -> None:
+        """Give the output its final name."""
+        self.close()
+        try:
+            os.replace(self.path, self.target)
+            self.record_path.unlink(missing_ok=True)
+        except OSError as error:
+            raise self._failure(error) from error
+
+    def close(self) -> None:
+        """Close the file; a full disk may refuse what was still in the buffer, which is redone."""
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                self._file.close()
+            self._file = None
+
+    def _refuse_existing(self, *, resume: bool, overwrite: bool) -> None:
+        if self.target.is_dir():
+            raise OutputError(f"{self.target} is a folder; expected the name of a file")
+        if self.target.exists() and not overwrite:
+            raise OutputError(
+                f"{self.target} is there and complete, and nothing is overwritten unasked; give "
+                "another name, or --overwrite_output"
+            )
+        if self.path.exists() and not (resume or overwrite):
+            raise OutputError(
+                f"{self.path} is there from a run that did not finish; go on with it by --resume, "
+                "or begin anew by --overwrite_output"
+            )
+
+    def _refuse_company(self, file: IO[bytes]) -> None:
+        """A scheduler may start a run again while the first still lives; a kill ends the lock."""
+        try:
+            import fcntl
+        except ImportError:  # Windows
+            return
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise OutputError(
+                f"another process is writing {self.path}; wait for it, or end it"
+            ) from error
+
+    def _read_record(self) -> None:
+        try:
+            record = json.loads(self.record_path.read_text(encoding="utf-8"))
+            num_rows, num_bytes = int(record["rows"]), int(record["bytes"])
+            origin, counts = record["origin"], record["counts"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise OutputError(
+                f"{self.record_path} cannot be read ({error}); begin anew by --overwrite_output"
+            ) from error
+        keys = sorted({*origin, *self.origin})
+        changed = [key for key in keys if origin.get(key) != self.origin.get(key)]
+        if changed:
+            raise OutputError(
+                f"{self.path} was begun with another {', '.join(changed)}, and one output cannot "
+                "be of two; give what it was begun with, or begin anew by --overwrite_output"
+            )
+        there = self.path.stat().st_size if self.path.exists() else 0
+        if there < num_bytes:
+            raise OutputError(
+                f"{self.path} has {there:,} bytes where {num_bytes:,} were written: it was changed "
+                "by others; begin anew by --overwrite_output"
+            )
+        self.num_rows, self.num_bytes, self.counts = num_rows, num_bytes, counts
+
+    def _write_record(self) -> None:
+        content = {
+            "rows": self.num_rows,
+            "bytes": self.num_bytes,
+            "counts": self.counts,
+            "origin": self.origin,
+        }
+        beside = self.record_path.with_name(f"{self.record_path.name}.new")
+        with beside.open("w", encoding="utf-8") as file:
+            file.write(json.dumps(content, ensure_ascii=False, indent=2) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, self.record_path)
+
+    def _failure(self, error: OSError) -> OutputError:
+        safe = f"; {self.num_rows:,} rows are safe in {self.path}" if self.num_rows else ""
+        return OutputError(
+            f"cannot write {self.target}: {error.strerror or error}{safe}; mend it, and go on by "
+            "--resume"
+        )

@@ -1,0 +1,131 @@
+"""What is read: files of any size, row by row, and which of their columns the model wants."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import chain, islice
+from typing import NamedTuple
+
+from xlingual.data.arrow_tables import open_parquet
+from xlingual.data.columns import Columns, resolve_columns
+from xlingual.data.delimited import open_delimited, open_lines
+from xlingual.data.json_files import open_json_lines
+from xlingual.data.sources import file_format
+from xlingual.data.tables import Row, Table
+from xlingual.errors import ColumnError, ConfigError, DataError
+from xlingual.tasks import Task, get_task
+
+__all__ = ["STANDARD", "InputColumns", "input_columns", "open_table"]
+
+STANDARD = "-"
+"""Standard input or output, in the place of a file."""
+
+_NUM_ROWS_FOR_COLUMNS = 1_000
+
+
+class InputColumns(NamedTuple):
+    """The column of the text, or the two of a pair; or the one that holds tokens."""
+
+    names: tuple[str, ...]
+    are_tokens: bool = False
+
+
+_OPENERS: dict[str, Callable[[str], Table]] = {
+    "csv": partial(open_delimited, delimiter=","),
+    "tsv": partial(open_delimited, delimiter="\t"),
+    "txt": open_lines,
+    "jsonl": open_json_lines,
+    "parquet": open_parquet,
+}
+
+
+def open_table(path: str) -> Table:
+    """Open a file of rows without reading it, by the end of its name; ``-`` is JSON Lines.
+
+    Raises:
+        DataError: It does not exist, or is of a kind that cannot be read row by row.
+    """
+    if path == STANDARD:
+        return _open_standard_input()
+    if not os.path.isfile(path):
+        raise DataError(f"{path} {'is a folder' if os.path.isdir(path) else 'does not exist'}")
+    known = file_format(path)
+    if known == "json":
+        try:
+            return open_json_lines(path)
+        except DataError as error:
+            raise DataError(
+                f"{error}; a JSON document has to be read whole: write it as JSON Lines"
+            ) from None
+    if known not in _OPENERS:
+        raise DataError(
+            f"{path}: expected a name that ends in .jsonl, .csv, .tsv, .txt (optionally .gz) or "
+            ".parquet"
+        )
+    return _OPENERS[known](path)
+
+
+def input_columns(
+    table: Table, *, task: Task, columns: Columns, is_pair: bool, where: str
+) -> InputColumns:
+    """Which columns the model is to read.
+
+    Raises:
+        ColumnError: There is none.
+        ConfigError: A column was named that the model has no use for.
+    """
+
+    def resolve(name: str) -> dict[str, str]:
+        return resolve_columns(
+            table.columns, task=get_task(name), columns=columns, labels="drop", where=where
+        )
+
+    if task.name != "token":
+        if columns.tokens_column:
+            raise ConfigError("--tokens_column is for tagging; this model classifies texts")
+        found = resolve("pair" if is_pair else "sequence")
+        return InputColumns((found["text"], found["text_pair"]) if is_pair else (found["text"],))
+    if columns.text_pair_column:
+        raise ConfigError("--text_pair_column is for models of pairs; this model tags tokens")
+    if columns.tokens_column:
+        return InputColumns((resolve("token")["tokens"],), are_tokens=True)
+    try:
+        return InputColumns((resolve("sequence")["text"],))
+    except ColumnError:
+        if columns.text_column:
+            raise
+        return InputColumns((resolve("token")["tokens"],), are_tokens=True)
+
+
+def _open_standard_input() -> Table:
+    lines = (line.decode("utf-8", errors="surrogateescape") for line in sys.stdin.buffer)
+    rows = (
+        _parse(number, line)
+        for number, line in enumerate(lines, start=1)
+        if line.strip("\ufeff \r\n")
+    )
+    first = list(islice(rows, _NUM_ROWS_FOR_COLUMNS))
+    columns = tuple(dict.fromkeys(key for row in first for key in row.values or ()))
+    if not columns:
+        problem = first[-1].problem if first else "it is empty"
+        raise DataError(f"standard input has no usable row ({problem}); expected JSON Lines")
+
+    def read(_: Sequence[str]) -> Iterator[Row]:
+        return chain(first, rows)
+
+    return Table(columns, read)
+
+
+def _parse(number: int, line: str) -> Row:
+    try:
+        value = json.loads(line.lstrip("\ufeff"))
+    except (ValueError, RecursionError) as error:
+        return Row(number, None, f"not valid JSON ({error})", line.rstrip("\r\n"))
+    if not isinstance(value, dict):
+        problem = f"a JSON {type(value).__name__}, not an object"
+        return Row(number, None, problem, line.rstrip("\r\n"))
+    return Row(number, value)

@@ -1,0 +1,201 @@
+"""A transformers model behind the interface of a session: arrays in, logits out."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+from safetensors.torch import load_file
+from torch import nn
+
+from xlingual.errors import ConfigError, ModelLoadError
+from xlingual.tasks import Task
+from xlingual.training_args import has_bf16
+
+__all__ = ["TorchSession", "load_torch_session", "position_limit"]
+
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class TorchSession:
+    """Runs a PyTorch model on a device.
+
+    Args:
+        model: A model with a classification head.
+        device: Where it runs.
+        dtype: What it computes in; logits are float32 in any case.
+    """
+
+    def __init__(self, model: nn.Module, *, device: torch.device, dtype: torch.dtype) -> None:
+        self.model = model.eval().to(device=device, dtype=dtype)
+        self.device = device
+        self.dtype = dtype
+        # An adapter's wrapper hides which inputs the model below it takes.
+        unwrap: Any = getattr(model, "get_base_model", lambda: model)
+        self._inputs = frozenset(inspect.signature(unwrap().forward).parameters)
+
+    def __call__(self, batch: dict[str, np.ndarray]) -> np.ndarray:
+        """Logits (rows, labels), or (rows, length, labels), of int64 arrays (rows, length)."""
+        inputs = {
+            name: torch.from_numpy(values).to(self.device)
+            for name, values in batch.items()
+            if name in self._inputs
+        }
+        with torch.inference_mode():
+            logits = self.model(**inputs).logits
+        return logits.float().cpu().numpy()
+
+
+def load_torch_session(
+    folder: Path, *, base: Path, config: Any, task: Task, device: str | None, precision: str
+) -> TorchSession:
+    """Load a full model, or a base with its adapter merged into it.
+
+    Args:
+        folder: The model or adapter.
+        base: The folder of the base; the same where the base lies beside the adapter.
+        config: The model's config, with its labels.
+        task: Decides the class of the head.
+        device: ``"cpu"``, ``"cuda:1"``, ...; ``None``: the GPU where there is one.
+        precision: ``"auto"`` is bfloat16 on a GPU that computes in it, and float32 elsewhere.
+
+    Raises:
+        ModelLoadError: A parameter is missing, or the adapter does not fit its base.
+        ConfigError: An unknown device or precision.
+    """
+    place, dtype = _device(device), _DTYPES.get(precision)
+    if dtype is None and precision != "auto":
+        known = ", ".join(["auto", *_DTYPES])
+        raise ConfigError(f"precision must be one of {known}; got {precision!r}")
+    if dtype is None:
+        dtype = torch.bfloat16 if place.type == "cuda" and has_bf16(True) else torch.float32
+    is_adapter = (folder / "adapter_config.json").is_file()
+    model = _load_base(base, config=config, task=task, is_adapter=is_adapter)
+    if is_adapter:
+        model = _with_adapter(model, folder, base=base)
+    return TorchSession(model, device=place, dtype=dtype)
+
+
+def position_limit(session: Any, config: Any) -> int | None:
+    """The longest row a model has positions for; ``None`` where positions are relative."""
+    if not isinstance(session, TorchSession):
+        if config.model_type == "modernbert":
+            return None
+        padding = (config.pad_token_id or 0) + 1 if "roberta" in config.model_type else 0
+        positions = getattr(config, "max_position_embeddings", None)
+        return positions - padding if positions else None
+    tables = [
+        module
+        for name, module in session.model.named_modules()
+        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding)
+    ]
+    # RoBERTa counts positions from behind the padding index.
+    sizes = [
+        table.num_embeddings - (0 if table.padding_idx is None else table.padding_idx + 1)
+        for table in tables
+    ]
+    return min(sizes, default=None)
+
+
+def _device(name: str | None) -> torch.device:
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"the device {name!r} cannot be used here ({reason})") from error
+    return device
+
+
+def _load_base(base: Path, *, config: Any, task: Task, is_adapter: bool) -> nn.Module:
+    auto_class = getattr(transformers, task.auto_class)
+    is_beside_adapter = (base / "adapter_config.json").is_file()
+    source: dict[str, Any] = {"pretrained_model_name_or_path": base, "use_safetensors": True}
+    model_class = auto_class
+    if is_beside_adapter:
+        # Given the folder, transformers would put the adapter on by itself and not say if it fits.
+        model_class = auto_class._model_mapping[type(config)]
+        source = {"pretrained_model_name_or_path": None, "state_dict": _state_dict(base)}
+    with _quiet_load_report():
+        model, info = model_class.from_pretrained(
+            **source,
+            config=config,
+            dtype=torch.float32,
+            trust_remote_code=False,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+        )
+    lost = sorted({*info["missing_keys"], *(entry[0] for entry in info["mismatched_keys"])})
+    if lost and not is_adapter:
+        raise ModelLoadError(
+            f"{base} lacks {len(lost)} parameter(s) of {type(model).__name__}, which would be "
+            f"random: {', '.join(lost[:4])}; train the model, or save it whole"
+        )
+    return model
+
+
+@contextmanager
+def _quiet_load_report() -> Iterator[None]:
+    """No table of missing keys: what is missing is an error here, or comes with the adapter."""
+    report = logging.getLogger("transformers.modeling_utils")
+
+    def is_error(record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.ERROR
+
+    report.addFilter(is_error)
+    try:
+        yield
+    finally:
+        report.removeFilter(is_error)
+
+
+def _state_dict(folder: Path) -> dict[str, torch.Tensor]:
+    index = folder / "model.safetensors.index.json"
+    if not index.is_file():
+        return load_file(folder / "model.safetensors")
+    shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    return {name: value for shard in shards for name, value in load_file(folder / shard).items()}
+
+
+def _with_adapter(model: nn.Module, folder: Path, *, base: Path) -> nn.Module:
+    """Put an adapter on its base, and merge the two where that makes it faster.
+
+    PEFT warns of parameters that the file lacks and says nothing of those that the model lacks;
+    either means that the base is another model, or another revision, than the one trained on.
+    """
+    import peft
+
+    advice = f"{folder}: the adapter does not fit its base model {base}; is it another revision?"
+    saved = {_short(name) for name in load_file(folder / "adapter_model.safetensors")}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            adapted = peft.PeftModel.from_pretrained(model, str(folder))
+            state = peft.get_peft_model_state_dict(adapted, save_embedding_layers=False)
+    except (RuntimeError, ValueError) as error:
+        raise ModelLoadError(f"{advice} ({str(error).strip().splitlines()[0]})") from error
+    differing = saved ^ {_short(name) for name in state}
+    differing = {name for name in differing if "embed" not in name or "lora" in name}
+    if differing:
+        raise ModelLoadError(f"{advice} (parameters on one side only: {min(differing)}, ...)")
+    # Merging spares the extra products of LoRA and DoRA. IA3 costs next to nothing as it is, and
+    # PEFT (0.21) fails to merge it where a saved module, such as a pooler, has no weight itself.
+    if isinstance(adapted.base_model, peft.LoraModel):
+        return adapted.base_model.merge_and_unload()
+    return adapted
+
+
+def _short(name: str) -> str:
+    """DoRA's magnitudes have a ``.weight`` at the end in some files and none in others."""
+    return name.removesuffix(".weight") if "lora_magnitude_vector" in name else name

@@ -1,0 +1,81 @@
+"""What the adversarial losses share: gradient reversal, its schedule, and the discriminator."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from xlingual.tasks import SOURCE, TARGET
+
+__all__ = ["DomainDiscriminator", "reversal_strength"]
+
+
+def reversal_strength(progress: float, *, scale: float, gamma: float = 10.0) -> float:
+    r"""How strongly the encoder is pushed, by the share of the training that is over.
+
+    .. math:: \lambda = \text{scale} \left(\frac{2}{1 + e^{-\gamma p}} - 1\right)
+
+    Ganin et al. (2016): zero at first, while the discriminator knows nothing.
+    """
+    return scale * (2 / (1 + math.exp(-gamma * progress)) - 1)
+
+
+class _GradientReversal(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, strength: float) -> Tensor:
+        ctx.strength = strength
+        return features.view_as(features)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return -ctx.strength * gradients[0], None
+
+
+class DomainDiscriminator(nn.Module):
+    r"""Two layers that tell the domains apart, behind a gradient reversal.
+
+    .. math:: D = \tfrac12 \sum_{d \in \{S, T\}} \frac{1}{\sum_{i \in d} w_i}
+              \sum_{i \in d} w_i \log\left(1 + e^{\mp z_i}\right), \qquad
+              z_i = a^\top \max(0, W h_i + b) + c
+
+    with the upper sign for target rows: both domains weigh the same, however many rows they have.
+    A batch without (weighted) rows of one domain gives zero, and reaches every parameter all the
+    same, which DDP waits for.
+
+    Args:
+        num_inputs: Dimensions of what it reads.
+        num_hidden: Width of the hidden layer.
+    """
+
+    def __init__(self, num_inputs: int, num_hidden: int) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(num_inputs, num_hidden)
+        self.output = nn.Linear(num_hidden, 1)
+
+    def forward(
+        self, rows: Tensor, domain: Tensor, *, strength: float, weights: Tensor | None = None
+    ) -> Tensor:
+        """The discriminator's loss; what made the rows gets its gradient times ``-strength``."""
+        with torch.autocast(rows.device.type, enabled=False):
+            rows = _GradientReversal.apply(rows.to(self.hidden.weight.dtype), strength)
+            scores = self.output(torch.relu(self.hidden(rows))).squeeze(1).float()
+            is_target = (domain == TARGET).float()
+            losses = F.binary_cross_entropy_with_logits(scores, is_target, reduction="none")
+            if weights is None:
+                weights = torch.ones_like(losses)
+            return (_balanced(weights.to(losses.dtype), domain) * losses).sum()
+
+
+def _balanced(weights: Tensor, domain: Tensor) -> Tensor:
+    """Weights that sum to one half in each domain, or to nothing where one has none."""
+    parts = [weights * (domain == d) for d in (SOURCE, TARGET)]
+    totals = [part.sum() for part in parts]
+    has_both = (totals[0] > 0) & (totals[1] > 0)
+    shares = [
+        part / torch.where(total > 0, total, 1.0) for part, total in zip(parts, totals, strict=True)
+    ]
+    return (shares[0] + shares[1]) / 2 * has_both
