@@ -9,6 +9,7 @@ from xlingual.errors import (
     ColumnError,
     ConfigError,
     DataError,
+    ExportError,
     LabelSpaceError,
     MissingDependencyError,
     ModelLoadError,
@@ -27,6 +28,7 @@ from xlingual.errors import (
         (LabelSpaceError, (ValueError,)),
         (ModelLoadError, (OSError,)),
         (OutputError, (OSError,)),
+        (ExportError, (RuntimeError,)),
         (MissingDependencyError, (ImportError,)),
     ],
 )

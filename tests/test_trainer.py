@@ -202,3 +202,27 @@ def test_pairs_are_two_segments(tmp_path, encoder):
     )
     ids = trainer.train_dataset[0]["input_ids"]
     assert ids.count(trainer.processing_class.sep_token_id) == 2
+
+
+@pytest.mark.parametrize("selection", ["last", "average"])
+def test_unseen_embeddings_follow_their_neighbours(tmp_path, encoder, english, selection):
+    def fit(**settings) -> TransferTrainer:
+        args = arguments(
+            tmp_path, embedding_learning_rate=1e-2, freeze_embeddings=None, selection=selection,
+            **settings,
+        )  # fmt: skip
+        trainer = TransferTrainer(encoder, args, train_dataset=english)
+        trainer.train()
+        return trainer
+
+    plain, propagated = fit(), fit(propagate_embeddings=True)
+    table, other = (t.model.get_input_embeddings().weight for t in (plain, propagated))
+    seen = torch.zeros(len(table), dtype=torch.bool)
+    for ids in plain.train_dataset["input_ids"]:
+        seen[ids] = True
+    assert not seen.all()
+    assert torch.equal(table[seen], other[seen])
+    assert not torch.isclose(table[~seen], other[~seen]).all(dim=1).any()
+    for name, value in weights(plain).items():
+        if "tok_embeddings" not in name:
+            assert torch.equal(value, weights(propagated)[name])

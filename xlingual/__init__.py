@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         ModelArguments,
         UnlabeledTargetArguments,
     )
+    from xlingual.card import write_card
     from xlingual.cli import run_recipe
     from xlingual.comparing import (
         CompareArguments,
@@ -32,8 +33,11 @@ if TYPE_CHECKING:
         embedded_corpus,
         load_transfer_data,
         mix_domains,
+        read_bitext,
+        read_dictionary,
+        word_translations,
     )
-    from xlingual.errors import XlingualError
+    from xlingual.errors import SaveError, XlingualError
     from xlingual.evaluation import (
         LabelPredictions,
         TransferReport,
@@ -41,6 +45,7 @@ if TYPE_CHECKING:
         estimate_accuracy,
     )
     from xlingual.feature_extraction import extract_features
+    from xlingual.fit import TokenizerFit, tokenizer_fit
     from xlingual.frozen_encoder import FrozenEncoder, FrozenFeaturesArguments
     from xlingual.inference import Prediction, Predictor, Span, predict_file
     from xlingual.labels import LabelSpace
@@ -49,6 +54,7 @@ if TYPE_CHECKING:
     from xlingual.parsing import parse_arguments
     from xlingual.pretraining import continue_pretraining
     from xlingual.report import prepare_output_dir, write_report
+    from xlingual.saving import merge_adapter
     from xlingual.tasks import Task, get_task
     from xlingual.trainer import TransferTrainer
     from xlingual.training_args import TransferArguments
@@ -67,10 +73,12 @@ if TYPE_CHECKING:
         encode_pairs,
         label_bitext,
         language_offset,
+        propagate_embeddings,
         safer_of,
         sample_few_shot,
         self_train,
     )
+    from xlingual.vocabulary import TrimReport, trim_vocabulary
 
 _HOMES = {
     "BitextContrastLoss": "transfer",
@@ -92,12 +100,15 @@ _HOMES = {
     "Prediction": "inference",
     "Predictor": "inference",
     "RDropLoss": "transfer",
+    "SaveError": "errors",
     "Span": "inference",
     "Task": "tasks",
+    "TokenizerFit": "fit",
     "TransferArguments": "training_args",
     "TransferData": "data",
     "TransferReport": "evaluation",
     "TransferTrainer": "trainer",
+    "TrimReport": "vocabulary",
     "UnlabeledTargetArguments": "arguments",
     "XlingualError": "errors",
     "better_on": "transfer",
@@ -120,10 +131,14 @@ _HOMES = {
     "load_model": "modeling",
     "load_tokenizer": "modeling",
     "load_transfer_data": "data",
+    "merge_adapter": "saving",
     "mix_domains": "data",
     "parse_arguments": "parsing",
     "predict_file": "inference",
     "prepare_output_dir": "report",
+    "propagate_embeddings": "transfer",
+    "read_bitext": "data",
+    "read_dictionary": "data",
     "run_all": "comparing",
     "run_recipe": "cli",
     "safer_of": "transfer",
@@ -131,6 +146,10 @@ _HOMES = {
     "sample_unlabeled": "comparing",
     "self_train": "transfer",
     "shift_output_bias": "output_bias",
+    "tokenizer_fit": "fit",
+    "trim_vocabulary": "vocabulary",
+    "word_translations": "data",
+    "write_card": "card",
     "write_comparison": "comparing",
     "write_report": "report",
 }
@@ -155,12 +174,15 @@ __all__ = [
     "Prediction",
     "Predictor",
     "RDropLoss",
+    "SaveError",
     "Span",
     "Task",
+    "TokenizerFit",
     "TransferArguments",
     "TransferData",
     "TransferReport",
     "TransferTrainer",
+    "TrimReport",
     "UnlabeledTargetArguments",
     "XlingualError",
     "better_on",
@@ -183,10 +205,14 @@ __all__ = [
     "load_model",
     "load_tokenizer",
     "load_transfer_data",
+    "merge_adapter",
     "mix_domains",
     "parse_arguments",
     "predict_file",
     "prepare_output_dir",
+    "propagate_embeddings",
+    "read_bitext",
+    "read_dictionary",
     "run_all",
     "run_recipe",
     "safer_of",
@@ -194,6 +220,10 @@ __all__ = [
     "sample_unlabeled",
     "self_train",
     "shift_output_bias",
+    "tokenizer_fit",
+    "trim_vocabulary",
+    "word_translations",
+    "write_card",
     "write_comparison",
     "write_report",
 ]

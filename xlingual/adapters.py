@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -16,7 +17,15 @@ from xlingual.errors import ConfigError
 from xlingual.modeling import head_module_names
 from xlingual.tasks import Task
 
-__all__ = ["ADAPTERS", "add_adapter", "complete_saved_model", "save_base_model"]
+__all__ = [
+    "ADAPTERS",
+    "ADAPTER_TENSOR",
+    "add_adapter",
+    "base_fingerprint",
+    "complete_saved_model",
+    "save_base_model",
+    "write_readable_config",
+]
 
 ADAPTERS = ("none", "lora", "dora", "ia3")
 
@@ -26,10 +35,9 @@ _IA3_ATTENTION = ("key", "value", "key_proj", "value_proj", "Wqkv", "k_lin", "v_
 _IA3_FEEDFORWARD = ("output.dense", "mlp.Wo", "ffn.lin2")
 _IA3_NOT_FEEDFORWARD = ("attention.output.dense",)
 
-_ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
-_BASE_FILES = ("config.json", "model.safetensors")
+_FINGERPRINT_SAMPLES = 1024
 
-_ADAPTER_TENSOR = re.compile(r"\.(?:lora|ia3)_")
+ADAPTER_TENSOR = re.compile(r"\.(?:lora|ia3)_")
 
 
 def add_adapter(
@@ -123,42 +131,78 @@ def _modules_to_save(model: PreTrainedModel, new_parameters: frozenset[str]) -> 
 
 
 def complete_saved_model(model: nn.Module, folder: str | Path, *, save_base: bool) -> None:
-    """Make a folder that ``Trainer`` wrote load by itself, and its label names readable.
+    """Make a new folder that ``Trainer`` wrote load by itself, and its label names readable.
 
     Args:
         model: The model in the folder, with or without an adapter.
         folder: Where it was saved.
         save_base: Whether the base goes beside an adapter.
     """
-    adapted = isinstance(model, peft.PeftModel)
-    # What an overwritten run left would be loaded together with what this one saved.
-    stale = () if adapted and save_base else _BASE_FILES if adapted else _ADAPTER_FILES
-    for name in stale:
-        (Path(folder) / name).unlink(missing_ok=True)
     if isinstance(model, peft.PeftModel):
-        _name_magnitudes_in_full(Path(folder) / "adapter_model.safetensors")
+        _complete_adapter_file(model, Path(folder) / "adapter_model.safetensors")
+        _name_revision(model, Path(folder) / "adapter_config.json")
         if save_base:
             save_base_model(model, folder)
+    write_readable_config(folder)
+
+
+def write_readable_config(folder: str | Path) -> None:
+    """Write ``config.json`` without escapes; transformers writes Chinese characters as such."""
     config = Path(folder) / "config.json"
-    if config.is_file():  # transformers writes every Chinese character as an escape
+    if config.is_file():
         content = json.loads(config.read_text(encoding="utf-8"))
         text = json.dumps(content, ensure_ascii=False, indent=2) + "\n"
         config.write_text(text, encoding="utf-8")
 
 
-def _name_magnitudes_in_full(path: Path) -> None:
-    """Write DoRA's magnitudes under the name of the parameter.
+def _complete_adapter_file(model: peft.PeftModel, path: Path) -> None:
+    """Write DoRA's magnitudes under the name of the parameter, and what a base must be.
 
     PEFT leaves out the ``.weight`` at the end and adds it at load. transformers does not
     (``AutoModel.from_pretrained`` of an adapter, 5.23), and would start from other magnitudes with
     no more than a table in the log. Both read the full name.
     """
-    if path.is_file():
-        state = load_file(path)
-        short = [name for name in state if name.endswith(".lora_magnitude_vector")]
-        if short:
-            state |= {f"{name}.weight": state.pop(name) for name in short}
-            save_file(state, path, metadata={"format": "pt"})
+    if not path.is_file():
+        return
+    state = load_file(path)
+    short = [name for name in state if name.endswith(".lora_magnitude_vector")]
+    state |= {f"{name}.weight": state.pop(name) for name in short}
+    config: Any = model.get_base_model().config
+    names = [config.id2label[position] for position in sorted(config.id2label)]
+    metadata = {
+        "format": "pt",
+        "base_fingerprint": base_fingerprint(model),
+        "label_names": json.dumps(names, ensure_ascii=False),
+        "problem_type": config.problem_type or "",
+    }
+    save_file(state, path, metadata=metadata)
+
+
+def _name_revision(model: peft.PeftModel, path: Path) -> None:
+    """The commit of a base that came from a hub: a branch may move on."""
+    commit = getattr(model.get_base_model().config, "_commit_hash", None)
+    if commit and path.is_file():
+        content = json.loads(path.read_text(encoding="utf-8"))
+        content["revision"] = commit
+        path.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+
+
+def base_fingerprint(model: peft.PeftModel) -> str:
+    """A digest of samples of the base's frozen weights: two revisions of a base differ in it.
+
+    Modules that the adapter holds in full are left out; in a base they may be random.
+    """
+    digest = hashlib.sha256()
+    base: Any = model.get_base_model()
+    for name, weight in sorted(base.named_parameters(), key=lambda item: item[0]):
+        own = (".modules_to_save.", ".original_module.", "transfer_loss")
+        if ADAPTER_TENSOR.search(name) or any(part in f".{name}" for part in own):
+            continue
+        flat = weight.detach().flatten()
+        sample = flat[:: max(1, flat.numel() // _FINGERPRINT_SAMPLES)].float().cpu().contiguous()
+        digest.update(f"{name.replace('.base_layer.', '.')} {tuple(weight.shape)}".encode())
+        digest.update(sample.numpy().tobytes())
+    return digest.hexdigest()
 
 
 def save_base_model(model: peft.PeftModel, folder: str | Path) -> None:
@@ -173,6 +217,8 @@ def save_base_model(model: peft.PeftModel, folder: str | Path) -> None:
     clean = {
         name.replace(".base_layer.", ".").replace(".original_module.", "."): tensor
         for name, tensor in base.state_dict().items()
-        if ".modules_to_save." not in name and not _ADAPTER_TENSOR.search(name)
+        if ".modules_to_save." not in name
+        and "transfer_loss." not in name
+        and not ADAPTER_TENSOR.search(name)
     }
     base.save_pretrained(folder, state_dict=clean)

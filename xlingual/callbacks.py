@@ -1,14 +1,16 @@
-"""What the trainer does between steps: the sampler's epoch, and the average of the weights."""
+"""What the trainer does around its steps: the sampler's epoch, averages, and embeddings."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import torch
 from transformers import Trainer, TrainerCallback
 
 from xlingual.transfer.averaging import WeightAverage, snapshot_steps
+from xlingual.transfer.embedding_propagation import propagate_embeddings
 
-__all__ = ["AverageWeights", "SetEpoch"]
+__all__ = ["AverageWeights", "PropagateEmbeddings", "SetEpoch"]
 
 
 class SetEpoch(TrainerCallback):
@@ -50,3 +52,29 @@ class AverageWeights(TrainerCallback):
     @property
     def _model(self) -> Any:
         return self.trainer.accelerator.unwrap_model(self.trainer.model)
+
+
+class PropagateEmbeddings(TrainerCallback):
+    """Ends a run by moving the embeddings of tokens it never saw as their neighbours moved.
+
+    Args:
+        trainer: Whose model it is.
+        table: The embedding table of the model before training.
+    """
+
+    def __init__(self, trainer: Trainer, table: torch.Tensor) -> None:
+        self.trainer = trainer
+        self.before = table.detach().clone()
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Move them."""
+        model: Any = self.trainer.accelerator.unwrap_model(self.trainer.model)
+        table = model.get_input_embeddings().weight
+        rows: Any = self.trainer.train_dataset
+        is_seen = torch.zeros(len(table), dtype=torch.bool, device=table.device)
+        for column in {"input_ids", "view_input_ids"} & set(rows.column_names):
+            for ids in rows[column]:
+                is_seen[ids] = True
+        before = self.before.to(table.device)
+        with torch.no_grad():
+            table.copy_(propagate_embeddings(before, table.detach(), is_seen=is_seen))

@@ -13,10 +13,12 @@ __all__ = [
     "ColumnError",
     "ConfigError",
     "DataError",
+    "ExportError",
     "LabelSpaceError",
     "MissingDependencyError",
     "ModelLoadError",
     "OutputError",
+    "SaveError",
     "XlingualError",
     "require",
 ]
@@ -48,6 +50,14 @@ class ModelLoadError(XlingualError, OSError):
 
 class OutputError(XlingualError, OSError):
     """An output folder that cannot be written, or that already holds a result."""
+
+
+class SaveError(OutputError):
+    """What was written lacks parameters, or does not answer as the model in memory does."""
+
+
+class ExportError(XlingualError, RuntimeError):
+    """A model that cannot be converted, or whose converted form answers otherwise."""
 
 
 class MissingDependencyError(XlingualError, ImportError):

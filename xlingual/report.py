@@ -23,6 +23,7 @@ from xlingual.evaluation import LabelPredictions, TransferReport
 from xlingual.fit import TokenizerFit, tokenizer_fit
 from xlingual.labels import LabelSpace
 from xlingual.modeling import load_tokenizer
+from xlingual.saving import clear_unfinished
 from xlingual.tasks import IGNORE_INDEX
 from xlingual.training_args import TransferArguments
 
@@ -71,6 +72,9 @@ def prepare_output_dir(args: TransferArguments) -> str | None:
     if args.overwrite_output and not resume and PartialState().is_main_process:
         for checkpoint in folder.glob("checkpoint-*"):
             shutil.rmtree(checkpoint, ignore_errors=True)
+    if PartialState().is_main_process:
+        clear_unfinished(folder)
+    PartialState().wait_for_everyone()
     return _checkpoint(folder, str(resume)) if resume else None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,6 @@ from transformers import (
     set_seed,
 )
 
-from xlingual.adapters import complete_saved_model
 from xlingual.assembly import (
     EvalDatasets,
     adapted_model,
@@ -29,7 +29,7 @@ from xlingual.assembly import (
     model_with_head,
     selection_metric,
 )
-from xlingual.callbacks import AverageWeights, SetEpoch
+from xlingual.callbacks import AverageWeights, PropagateEmbeddings, SetEpoch
 from xlingual.data import TransferCollator, TransferSampler, encode
 from xlingual.errors import DataError
 from xlingual.evaluation import LabelPredictions, TransferReport, score_set
@@ -37,6 +37,7 @@ from xlingual.labels import LabelSpace
 from xlingual.modeling import copy_weights, load_tokenizer
 from xlingual.objective import Objective, num_taught
 from xlingual.parameter_groups import parameter_groups
+from xlingual.saving import finish_saved, folder_beside, whole_checkpoint
 from xlingual.scoring import predict_in_order, quick_scores, training_costs
 from xlingual.tasks import Task, get_task
 from xlingual.training_args import TransferArguments
@@ -131,6 +132,9 @@ class TransferTrainer(Trainer):
                 callbacks.append(EarlyStoppingCallback(args.early_stopping_patience))
         num_rows = len(train_dataset or ())
         trained = adapted_model(loaded, args, task=self.task, num_rows=num_rows)
+        if args.propagate_embeddings:
+            table: Any = loaded.model.get_input_embeddings().weight
+            callbacks.append(PropagateEmbeddings(self, table))
         self.objective = make_objective(
             trained,
             args,
@@ -259,14 +263,22 @@ class TransferTrainer(Trainer):
         copy_weights(other.model, self.model, head=self.label_space == other.label_space)
 
     def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
-        """Also make a final folder load by itself, with label names that can be read."""
+        """Write beside, check that nothing is lost, and only then replace what is there."""
         folder = Path(output_dir or self.args.output_dir or ".")
-        state_dict = self.objective.split_state(self.model, state_dict, folder)
-        super()._save(output_dir, state_dict)
-        if folder.name.startswith("checkpoint-"):
-            self.average.save(folder)
-        if not folder.name.startswith("checkpoint-"):
-            complete_saved_model(self.model, folder, save_base=self.args.save_base_model)
+        is_final = not folder.name.startswith("checkpoint-")
+        is_beside = is_final and self.args.should_save  # a checkpoint's folder is one already
+        with folder_beside(folder) if is_beside else nullcontext(folder) as to:
+            state_dict = self.objective.split_state(self.model, state_dict, to)
+            super()._save(str(to), state_dict)
+            if self.args.should_save:
+                if not is_final:
+                    self.average.save(to)
+                finish_saved(self, to, state_dict, is_final=is_final)
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        """Checkpoints are written beside and renamed: a crash leaves the earlier ones whole."""
+        with whole_checkpoint(self, trial):
+            super()._save_checkpoint(model, trial)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         super()._load_from_checkpoint(resume_from_checkpoint, model)

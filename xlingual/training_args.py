@@ -95,11 +95,18 @@ class TransferArguments(TrainingArguments):
         True, "Save the base beside an adapter, so that the folder loads by itself with its labels."
     )
 
+    verify_save: bool = option(
+        True, "Read the saved folder back and compare its logits with the model's."
+    )
+
     freeze_embeddings: bool | None = option(
         None, "Do not train the token embeddings; left out: by encoder size."
     )
     freeze_encoder: bool = option(False, "Train the head only.")
     embedding_learning_rate: float | None = option(None, "Learning rate of the token embeddings.")
+    propagate_embeddings: bool = option(
+        False, "At the end, move embeddings of tokens never seen as their seen neighbours moved."
+    )
     head_learning_rate: float | None = option(None, "Learning rate of the head.")
     layer_decay: float = option(1.0, "Factor on the learning rate per layer below the last.")
     class_weights: str = option("none", 'none, auto (inverse frequency) or "negative=2,neutral=1".')
@@ -149,6 +156,11 @@ class TransferArguments(TrainingArguments):
             problems.append("--freeze_encoder trains the head only; leave out --adapter, or it")
         if self.freeze_embeddings and self.embedding_learning_rate is not None:
             problems.append("--freeze_embeddings and --embedding_learning_rate exclude each other")
+        if self.propagate_embeddings and (self.freeze_embeddings or self.adapter != "none"):
+            problems.append(
+                "--propagate_embeddings needs a trained embedding table; leave out "
+                "--freeze_embeddings and --adapter, or it"
+            )
         if self.early_stopping_patience is not None and self.selection_language is None:
             problems.append(
                 "--early_stopping_patience needs to know on what: add --selection source_dev "
@@ -219,7 +231,9 @@ class TransferArguments(TrainingArguments):
             self.head_learning_rate = preset.head_learning_rate
         if self.freeze_embeddings is None:
             self.freeze_embeddings = (
-                preset.freeze_embeddings and self.embedding_learning_rate is None
+                preset.freeze_embeddings
+                and self.embedding_learning_rate is None
+                and not self.propagate_embeddings
             )
         if self.num_train_epochs is None:
             rows_per_step = self.train_batch_size * self.gradient_accumulation_steps

@@ -1,9 +1,11 @@
 """Data: loading, cleaning, encoding, sampling, and the embedded corpus. It flows one way."""
 
+from xlingual.data.bitext import Bitext, read_bitext
 from xlingual.data.cleaning import find_overlap, write_rejected
 from xlingual.data.collating import TransferCollator
 from xlingual.data.columns import Columns
 from xlingual.data.corpus import ROLES, embedded_corpus
+from xlingual.data.dictionary import read_dictionary, word_translations
 from xlingual.data.encoding import encode, label_space_of
 from xlingual.data.loading import LoadedData, load_source
 from xlingual.data.mixing import mix_domains
@@ -13,6 +15,7 @@ from xlingual.data.sources import DataSource, parse_sources
 
 __all__ = [
     "ROLES",
+    "Bitext",
     "Columns",
     "DataSource",
     "LoadedData",
@@ -28,5 +31,8 @@ __all__ = [
     "load_transfer_data",
     "mix_domains",
     "parse_sources",
+    "read_bitext",
+    "read_dictionary",
+    "word_translations",
     "write_rejected",
 ]

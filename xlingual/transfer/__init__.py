@@ -13,6 +13,7 @@ from xlingual.transfer.code_switching import code_switch
 from xlingual.transfer.consistency import ConsistencyLoss
 from xlingual.transfer.coral import CoralLoss
 from xlingual.transfer.dann import DomainAdversarialLoss
+from xlingual.transfer.embedding_propagation import propagate_embeddings
 from xlingual.transfer.few_shot import sample_few_shot
 from xlingual.transfer.frozen_features import LinearMap, choose_gate, fit_linear, fuse_features
 from xlingual.transfer.guard import better_on, safer_of
@@ -42,6 +43,7 @@ __all__ = [
     "fuse_features",
     "label_bitext",
     "language_offset",
+    "propagate_embeddings",
     "safer_of",
     "sample_few_shot",
     "self_train",

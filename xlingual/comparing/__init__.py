@@ -1,0 +1,24 @@
+"""Comparing methods on one user's data: the runs as processes, and one table of what they gave."""
+
+from xlingual.comparing.arguments import (
+    CompareArguments,
+    changed_settings,
+    embedded_roles,
+    sample_unlabeled,
+)
+from xlingual.comparing.collecting import compare_runs
+from xlingual.comparing.running import ComparedRun, FinishedRun, run_all
+from xlingual.comparing.table import Comparison, write_comparison
+
+__all__ = [
+    "CompareArguments",
+    "ComparedRun",
+    "Comparison",
+    "FinishedRun",
+    "changed_settings",
+    "compare_runs",
+    "embedded_roles",
+    "run_all",
+    "sample_unlabeled",
+    "write_comparison",
+]

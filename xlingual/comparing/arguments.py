@@ -1,0 +1,111 @@
+"""Which methods and seeds are compared, and what the user said that every run must be told."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Any
+
+from xlingual.arguments import option
+from xlingual.data import TransferData, mix_domains
+from xlingual.data.corpus import ROLES
+from xlingual.errors import ConfigError
+
+__all__ = ["CompareArguments", "changed_settings", "embedded_roles", "sample_unlabeled"]
+
+# What the comparison sets itself, run by run; what follows from --precision and --selection; and
+# what belongs to the comparison as a whole.
+_NOT_HANDED_ON = (
+    "output_dir", "seed", "overwrite_output", "resume_from_checkpoint", "method", "bf16", "fp16",
+    "do_eval", "eval_strategy", "eval_steps", "load_best_model_at_end", "metric_for_best_model",
+    "greater_is_better", "run_name", "push_to_hub",
+)  # fmt: skip
+
+
+@dataclass
+class CompareArguments:
+    """Which methods are compared, with which seeds, how many at a time."""
+
+    methods: str | None = option(
+        None, "Methods, comma-separated; left out: those that the given data allows."
+    )
+    seeds: list[int] = field(
+        default_factory=lambda: [0, 1, 2], metadata={"help": "Every method is trained with each."}
+    )
+    num_workers: int | None = option(
+        None, "Runs at a time; left out: one on each GPU, or one after the other."
+    )
+
+    def __post_init__(self) -> None:
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
+            raise ConfigError(f"--seeds takes one or more different numbers; got {self.seeds}")
+        if self.num_workers is not None and self.num_workers < 1:
+            raise ConfigError(f"--num_workers must be at least 1; got {self.num_workers}")
+
+    def choose_methods(
+        self,
+        known: Mapping[str, Sequence[str]],
+        data: Container[str],
+        *,
+        left_out: Sequence[str] = (),
+    ) -> list[str]:
+        """The methods to run, in the order of ``known``.
+
+        Args:
+            known: The data roles that each method needs.
+            data: The roles that are there.
+            left_out: Methods that are run only where they are asked for.
+
+        Raises:
+            ConfigError: Names that are not known, or methods whose data is not there.
+        """
+        lacking = {name: [role for role in known[name] if role not in data] for name in known}
+        if self.methods is None:
+            return [name for name in known if not lacking[name] and name not in left_out]
+        asked = [name.strip() for name in self.methods.split(",") if name.strip()]
+        if not asked or not set(asked) <= set(known):
+            raise ConfigError(f"--methods takes {', '.join(known)}; got {self.methods!r}")
+        if missing := [f"{name} needs --{lacking[name][0]}" for name in asked if lacking[name]]:
+            raise ConfigError("; ".join(missing))
+        return [name for name in known if name in asked]
+
+
+def changed_settings(*configs: Any) -> dict[str, Any]:
+    """The fields that differ from their defaults, as plain values for ``--config``.
+
+    Secrets are left out: a run reads them where the comparison did. So is what the comparison sets
+    for each run by itself.
+    """
+    changed: dict[str, Any] = {}
+    for config in configs:
+        values, defaults = _values(config), _values(type(config)())
+        changed |= {
+            key: value
+            for key, value in values.items()
+            if value != defaults[key]
+            and key not in _NOT_HANDED_ON
+            and not key.endswith("_token")
+            and isinstance(value, (str, int, float, bool, list, dict))
+        }
+    return changed
+
+
+def _values(config: Any) -> dict[str, Any]:
+    values = config.to_dict() if hasattr(config, "to_dict") else dataclasses.asdict(config)
+    return {key: value for key, value in values.items() if not key.startswith("_")}
+
+
+def embedded_roles() -> dict[str, str]:
+    """The files of the embedded corpus by role, for runs that mix the roles in their own way."""
+    corpus = files("xlingual") / "assets" / "corpus"
+    return {role: str(corpus / f"{role}.jsonl") for role in ROLES}
+
+
+def sample_unlabeled(data: TransferData, *, num_rows: int = 2000) -> list[Any]:
+    """Texts of the target without labels (pairs as tuples), at random: enough for an estimate."""
+    rows = mix_domains({}, data.target_unlabeled).shuffle(seed=0)
+    rows = rows.select(range(min(num_rows, len(rows))))
+    columns = [list(rows[column]) for column in data.task.text_columns]
+    return columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))

@@ -1,0 +1,277 @@
+"""Many runs of recipes, each a process of its own: started, resumed, and their failures kept."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import torch
+import yaml
+
+from xlingual.errors import ConfigError, OutputError
+
+try:
+    import fcntl
+except ImportError:  # Windows: two comparisons in one folder are not noticed there
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["ComparedRun", "FinishedRun", "run_all"]
+
+logger = logging.getLogger(__name__)
+
+_DISTRIBUTED = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR",
+                "MASTER_PORT")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ComparedRun:
+    """One training: a recipe and all its settings.
+
+    Args:
+        method: What it is called in the table.
+        seed: Its seed.
+        recipe: The recipe's file.
+        settings: Flags of the recipe, without ``seed`` and ``output_dir``.
+    """
+
+    method: str
+    seed: int
+    recipe: Path
+    settings: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Name of its folder, and of its ``.yaml`` and ``.log`` beside it."""
+        return f"{self.method}-{self.seed}"
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """How a run ended.
+
+    Attributes:
+        run: The run.
+        folder: Its output folder.
+        seconds: Of the whole process, over all its starts; None where they were not recorded.
+        error: One line; None where the run has its result.
+    """
+
+    run: ComparedRun
+    folder: Path
+    seconds: float | None
+    error: str | None
+
+
+def run_all(
+    runs: Sequence[ComparedRun],
+    *,
+    output_dir: str | Path,
+    num_workers: int | None = None,
+    overwrite: bool = False,
+) -> list[FinishedRun]:
+    """Run what has no result yet, in parallel where there are devices.
+
+    A run is ``python RECIPE --config OUTPUT_DIR/NAME.yaml``: what a user would start. One that has
+    an ``all_results.json`` is not run again; one that was begun goes on from its last checkpoint.
+    One that fails stops no other.
+
+    Args:
+        runs: The runs, with different names.
+        output_dir: Holds for each run its folder, its settings and its log.
+        num_workers: Processes at a time; None: as many as there are GPUs, or one. Each process
+            sees one GPU.
+        overwrite: Run all again.
+
+    Returns:
+        One entry a run, in the order of ``runs``.
+
+    Raises:
+        ConfigError: A result that is there was made with other settings.
+        OutputError: A run is still going on, started by an earlier comparison.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ConfigError(
+            "a comparison starts its own processes; run it by python, with --num_workers, and not "
+            "by accelerate launch on several"
+        )
+    folder = _folder(output_dir)
+    open_runs = [run for run in runs if overwrite or not _has_result(folder / run.name)]
+    for run in runs:
+        _write_settings(run, folder, overwrite=overwrite)
+    logger.info("%d runs, %d of them finished before", len(runs), len(runs) - len(open_runs))
+    devices = _devices()
+    num_workers = num_workers or max(1, len(devices))
+    places: queue.Queue[str | None] = queue.Queue()
+    for worker in range(num_workers):
+        places.put(devices[worker % len(devices)] if devices else None)
+    crew = _Crew(folder, places, num_workers, overwrite)
+    with ThreadPoolExecutor(num_workers) as pool:
+        try:
+            errors = list(pool.map(crew.work, open_runs))
+        finally:  # after an error or Ctrl-C: begin nothing, and leave nothing running
+            crew.stop()
+            pool.shutdown(cancel_futures=True)
+    ended = {run.name: error for run, error in zip(open_runs, errors, strict=True)}
+    seconds = _recorded_seconds(folder)
+    return [
+        FinishedRun(run, folder / run.name, seconds.get(run.name), ended.get(run.name))
+        for run in runs
+    ]
+
+
+class _Crew:
+    """The workers' common state: free places and running processes."""
+
+    def __init__(
+        self, folder: Path, places: queue.Queue[str | None], size: int, overwrite: bool
+    ) -> None:
+        self.folder, self.places, self.size, self.overwrite = folder, places, size, overwrite
+        self.processes: set[subprocess.Popen[bytes]] = set()
+        self.lock = threading.Lock()
+        self.stopped = False
+
+    def work(self, run: ComparedRun) -> str | None:
+        """Run one, and record its seconds; returns the error in one line, if there was one."""
+        device = self.places.get()
+        try:
+            started = time.perf_counter()
+            code = self._wait_for(run, device)
+            if code is None:
+                return None
+            line = {"run": run.name, "seconds": round(time.perf_counter() - started, 2)}
+            with self.lock, (self.folder / "runs.jsonl").open("a", encoding="utf-8") as file:
+                file.write(json.dumps({**line, "exit_code": code}) + "\n")
+        finally:
+            self.places.put(device)
+        if self.stopped:
+            return None
+        error = None if code == 0 else _error_line(self.folder / f"{run.name}.log", code)
+        logger.info("%s: %s", run.name, error or f"done in {line['seconds']:.0f} s")
+        return error
+
+    def _wait_for(self, run: ComparedRun, device: str | None) -> int | None:
+        folder = self.folder / run.name
+        command = [sys.executable, str(run.recipe), "--config", f"{folder}.yaml"]
+        if self.overwrite:
+            command += ["--overwrite_output", "true"]
+        elif folder.is_dir() and any(folder.iterdir()):
+            command += ["--resume_from_checkpoint", "true"]
+        with Path(f"{folder}.log").open("ab") as log:
+            _lock(log, run)
+            with self.lock:
+                if self.stopped:
+                    return None
+                process = subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                    env=_environment(device, self.size),
+                )  # fmt: skip
+                self.processes.add(process)
+        try:
+            return process.wait()
+        finally:
+            with self.lock:
+                self.processes.discard(process)
+
+    def stop(self) -> None:
+        """End what still runs; a later start goes on with it."""
+        with self.lock:
+            self.stopped = True
+            for process in self.processes:
+                process.terminate()
+
+
+def _lock(log: IO[bytes], run: ComparedRun) -> None:
+    """Hold the log as long as the process lives, even where the comparison is killed before."""
+    if fcntl is None:
+        return
+    try:
+        fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise OutputError(
+            f"{run.name} is still running, started by an earlier comparison; wait until it has "
+            f"ended, or end the process that writes {log.name}"
+        ) from error
+
+
+def _folder(output_dir: str | Path) -> Path:
+    folder = Path(output_dir)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"--output_dir {folder} cannot be made: {error.strerror}") from error
+    return folder
+
+
+def _write_settings(run: ComparedRun, folder: Path, *, overwrite: bool) -> None:
+    path = folder / f"{run.name}.yaml"
+    settings = {**run.settings, "seed": run.seed, "output_dir": str(folder / run.name)}
+    text = yaml.safe_dump(settings, allow_unicode=True)
+    is_same = not path.is_file() or path.read_text(encoding="utf-8") == text
+    if not is_same and not overwrite and (folder / run.name).is_dir():
+        raise ConfigError(
+            f"{folder / run.name} was begun with other settings (see {path.name} beside it); give "
+            "another --output_dir, or --overwrite_output true to run everything again"
+        )
+    path.write_text(text, encoding="utf-8")
+
+
+def _has_result(folder: Path) -> bool:
+    """Whether a run came to its end, and was not killed while it wrote its results."""
+    try:
+        results = json.loads((folder / "all_results.json").read_text(encoding="utf-8"))
+        for key in results:
+            if key.startswith("eval_") and key.endswith("_rows"):
+                name = key.removeprefix("eval_").removesuffix("_rows")
+                lines = (folder / f"predictions_{name}.jsonl").read_bytes().count(b"\n")
+                if lines < results[key]:
+                    return False
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _recorded_seconds(folder: Path) -> dict[str, float]:
+    seconds: dict[str, float] = defaultdict(float)
+    path = folder / "runs.jsonl"
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+        record = json.loads(line)
+        seconds[record["run"]] += record["seconds"]
+    return seconds
+
+
+def _devices() -> list[str]:
+    """The GPUs that this process may use, as ``CUDA_VISIBLE_DEVICES`` names them."""
+    if not torch.cuda.is_available():
+        return []
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return visible.split(",") if visible else [str(i) for i in range(torch.cuda.device_count())]
+
+
+def _environment(device: str | None, num_workers: int) -> dict[str, str]:
+    variables = {key: value for key, value in os.environ.items() if key not in _DISTRIBUTED}
+    if device is not None:
+        variables["CUDA_VISIBLE_DEVICES"] = device
+    elif num_workers > 1:  # else every process would take all cores
+        threads = max(1, (os.cpu_count() or 1) // num_workers)
+        variables.setdefault("OMP_NUM_THREADS", str(threads))
+    return variables
+
+
+def _error_line(log: Path, code: int) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+    said = [line.strip() for line in lines if line.strip()]
+    errors = [line for line in said[-20:] if line.startswith("error: ")]
+    last = (errors or said or ["it said nothing"])[-1].removeprefix("error: ")
+    return f"exit code {code}: {last[:300]}"

@@ -1,0 +1,126 @@
+"""The table of a comparison, for people and for programs."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from xlingual.evaluation.comparison import MethodComparison
+
+__all__ = ["Comparison", "write_comparison"]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The table of a comparison.
+
+    Attributes:
+        metric: The score that is compared.
+        methods: Every method that was asked for, in the order of the table.
+        sets: For each target set, and ``"mean"`` where there are several, the methods that have a
+            result.
+        costs: Of each method, the mean over its seeds: seconds, peak_memory_mib,
+            trainable_parameters.
+        estimates: The accuracy on the target as estimated without a target label.
+        errors: For each run that failed, why.
+        best_measured: The cheapest of the best by the target's test labels.
+        best_estimated: The best by the estimates.
+    """
+
+    metric: str
+    methods: Sequence[str]
+    sets: Mapping[str, Mapping[str, MethodComparison]]
+    costs: Mapping[str, Mapping[str, float]]
+    estimates: Mapping[str, float]
+    errors: Mapping[str, str] = field(default_factory=dict)
+    best_measured: str | None = None
+    best_estimated: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """For ``results.json``; what is undefined is None."""
+        sets = {
+            name: {method: found.to_dict() for method, found in one.items()}
+            for name, one in self.sets.items()
+        }
+        return {
+            "metric": self.metric, "methods": list(self.methods), "sets": sets,
+            "costs": dict(self.costs), "estimated_accuracy": dict(self.estimates),
+            "failed": dict(self.errors), "recommended_by_target_test_labels": self.best_measured,
+            "recommended_without_target_labels": self.best_estimated,
+        }  # fmt: skip
+
+    def table(self) -> str:
+        """Markdown: the scores of every set, the costs, the failures and the recommendation."""
+        header = [
+            "target", "method", f"{self.metric} [95%]", "sd", "gap recovered", "p",
+            "estimated", "seconds", "peak MiB", "trained",
+        ]  # fmt: skip
+        rows = [header, ["---"] * len(header)]
+        for name, one in (self.sets or {"-": {}}).items():
+            rows += [
+                [name, method, *_score_cells(one.get(method)), *self._cost_cells(method)]
+                for method in self.methods
+            ]
+        lines = [f"| {' | '.join(row)} |" for row in rows]
+        return "\n".join([*lines, "", *self._notes()]) + "\n"
+
+    def _cost_cells(self, method: str) -> list[str]:
+        costs = self.costs.get(method, {})
+        return [
+            _percent(self.estimates.get(method)),
+            *(
+                f"{costs[key]:,.0f}" if key in costs else "-"
+                for key in ("seconds", "peak_memory_mib", "trainable_parameters")
+            ),
+        ]
+
+    def _notes(self) -> list[str]:
+        notes = [f"FAILED {name}: {error}" for name, error in self.errors.items()]
+        if self.sets:
+            notes += [
+                "scores and p-values READ THE TARGET'S TEST LABELS: what is chosen by them is an "
+                "oracle's choice, and its score here is a little too good",
+                "[95%]: over the rows, mean of the seeds; sd: over the seeds; p: against "
+                "zero_shot, rows paired, Holm-corrected over the methods of a set",
+            ]
+        if self.estimates:
+            notes.append(
+                "estimated: the accuracy as confidences foretell it, no target label read; a "
+                "method trained on the target's own text looks surer than it is"
+            )
+        if self.best_measured:
+            notes.append(
+                f"recommended by the target's test labels: {self.best_measured} (the cheapest of "
+                "those that are not surely worse than the best)"
+            )
+        if self.best_estimated:
+            how = "the highest estimate" if self.estimates else "the order of published evidence"
+            notes.append(f"recommended without target labels: {self.best_estimated} ({how})")
+        return notes
+
+
+def write_comparison(output_dir: str | Path, comparison: Comparison) -> None:
+    """Write ``results.json`` and ``table.md``, in UTF-8."""
+    results = json.dumps(comparison.to_dict(), ensure_ascii=False, indent=2)
+    Path(output_dir, "results.json").write_text(results + "\n", encoding="utf-8")
+    Path(output_dir, "table.md").write_text(comparison.table(), encoding="utf-8")
+
+
+def _score_cells(found: MethodComparison | None) -> list[str]:
+    if found is None:
+        return ["-"] * 4
+    score, low, high = (100 * value for value in found.score)
+    return [
+        f"{score:.1f} [{low:.1f}, {high:.1f}]",
+        "-" if math.isnan(found.seed_deviation) else f"{100 * found.seed_deviation:.1f}",
+        _percent(found.gap_recovered, digits=0),
+        "-" if found.p_value is None else f"{found.p_value:.3f}",
+    ]
+
+
+def _percent(value: float | None, *, digits: int = 1) -> str:
+    return "-" if value is None or math.isnan(value) else f"{100 * value:.{digits}f}%"

@@ -1,0 +1,75 @@
+"""What an export measured, as flat keys and as a table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from xlingual.inference.onnx_session import PRECISIONS
+
+__all__ = ["ExportReport"]
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What was written, and how far it is from the model that it was made of.
+
+    Args:
+        folder: The exported folder.
+        num_bytes: Size by precision, weights beside the graph included.
+        max_logit_difference: Precision -> language or set -> largest absolute difference of a logit
+            from PyTorch's, over the probe sentences or the first rows of a set.
+        label_agreement: Precision -> language or set -> share of equal answers.
+        accuracy: Set -> ``"torch"`` or a precision -> accuracy; multi-label: all labels right;
+            tagging: over tokens.
+        num_rows: Set -> rows.
+    """
+
+    folder: Path
+    num_bytes: dict[str, int] = field(default_factory=dict)
+    max_logit_difference: dict[str, dict[str, float]] = field(default_factory=dict)
+    label_agreement: dict[str, dict[str, float]] = field(default_factory=dict)
+    accuracy: dict[str, dict[str, float]] = field(default_factory=dict)
+    num_rows: dict[str, int] = field(default_factory=dict)
+
+    def accuracy_lost(self, name: str, precision: str) -> float:
+        """Accuracy of PyTorch minus that of the export on a set, in points."""
+        scores = self.accuracy[name]
+        return 100 * (scores["torch"] - scores[precision])
+
+    def to_results(self) -> dict[str, Any]:
+        """Flat keys, as in ``all_results.json``."""
+        flat: dict[str, Any] = {}
+        for precision, size in self.num_bytes.items():
+            flat[f"onnx_{precision}_bytes"] = size
+            for name, difference in self.max_logit_difference[precision].items():
+                flat[f"onnx_{precision}_max_logit_difference_{name}"] = difference
+            for name, share in self.label_agreement[precision].items():
+                flat[f"onnx_{precision}_label_agreement_{name}"] = share
+        for name, scores in self.accuracy.items():
+            flat[f"eval_{name}_rows"] = self.num_rows[name]
+            for precision, value in scores.items():
+                key = "" if precision == "torch" else f"onnx_{precision}_"
+                flat[f"eval_{name}_{key}accuracy"] = value
+        return flat
+
+    def table(self) -> str:
+        """The figures for a person, one line a precision and language."""
+        lines = []
+        for precision, size in self.num_bytes.items():
+            lines.append(f"{PRECISIONS[precision]}: {size / 1e6:,.1f} MB")
+            for name, difference in self.max_logit_difference[precision].items():
+                agreement = 100 * self.label_agreement[precision][name]
+                lines.append(
+                    f"  {name}: largest logit difference {difference:.1e}, "
+                    f"same labels {agreement:.2f}%"
+                )
+                if name in self.accuracy:
+                    lines[-1] += (
+                        f", accuracy {100 * self.accuracy[name][precision]:.2f}, "
+                        f"in PyTorch {100 * self.accuracy[name]['torch']:.2f} "
+                        f"({self.accuracy_lost(name, precision):+.2f} points lost, "
+                        f"{self.num_rows[name]:,} rows)"
+                    )
+        return "\n".join(lines)

@@ -1,0 +1,9 @@
+"""Pushing a finished model to a hub: Hugging Face and its mirrors, and ModelScope.
+
+``xlingual.hub.training`` holds what a trainer needs; it imports torch, and these two do not.
+"""
+
+from xlingual.hub.client import push_folder
+from xlingual.hub.modelscope import push_to_modelscope
+
+__all__ = ["push_folder", "push_to_modelscope"]

@@ -1,0 +1,156 @@
+"""Pushing to ModelScope (``MODELSCOPE_ENDPOINT`` names another server), by its own client."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from xlingual.errors import MissingDependencyError, OutputError, XlingualError, require
+from xlingual.hub.client import check_repo_id
+from xlingual.hub.folder import ModelFolder, check_labels, label_space_of, read_model_folder, scrub
+from xlingual.labels import LabelSpace
+
+__all__ = ["push_to_modelscope"]
+
+logger = logging.getLogger(__name__)
+
+_WAITS = (1.0, 2.0, 4.0)
+_PRIVATE = 1  # modelscope.hub.constants.ModelVisibility.PRIVATE
+
+
+def push_to_modelscope(
+    folder: str | Path,
+    repo_id: str,
+    *,
+    private: bool | None = None,
+    token: str | None = None,
+    commit_message: str | None = None,
+    revision: str | None = None,
+    replace_labels: bool = False,
+) -> str:
+    """Upload the folder of a saved model to ModelScope.
+
+    The same files go up as with ``push_folder``, from a copy: the client would write its cache
+    into the folder. It commits in batches, so a push that failed half-way is completed by the next.
+
+    Args:
+        folder: A full model, an adapter, or an exported model. It is only read.
+        repo_id: ``owner/name``; made if it is not there.
+        private: Whether a new repository is private; None: public.
+        token: Access token; None: ``MODELSCOPE_API_TOKEN``, or that of ``modelscope login``.
+        commit_message: First line of the commit.
+        revision: Branch to commit to; None: ``master``.
+        replace_labels: Whether a model with other label names may be replaced.
+
+    Returns:
+        The address of the model.
+
+    Raises:
+        MissingDependencyError: The client is not installed.
+        ConfigError: An illegal repository id, or a token in a file.
+        ModelLoadError: The folder holds no model that may be pushed.
+        LabelSpaceError: The repository holds a model with other labels.
+        OutputError: The hub is not reached, or does not permit it; the folder is as it was.
+    """
+    api_module = _require_modelscope("modelscope.hub.api")
+    check_repo_id(repo_id)
+    if "/" not in repo_id:
+        raise OutputError(f"ModelScope wants owner/name as a repository id; got {repo_id!r}")
+    token = token or os.environ.get("MODELSCOPE_API_TOKEN")
+    model = read_model_folder(folder, repo_id=repo_id, token=token)
+
+    def push() -> str:
+        api = api_module.HubApi(token=token)
+        if api.repo_exists(repo_id, repo_type="model", re_raise=True, token=token):
+            if private and api.get_repo(repo_id, "model").visibility != _PRIVATE:
+                raise OutputError(
+                    f"{repo_id} is there and not known to be private, and a private repository "
+                    "was asked for; give another name, or make it private on the hub first"
+                )
+            if not replace_labels:
+                there = _remote_labels(repo_id, revision, token)
+                check_labels(model.label_space, there, repo_id=repo_id)
+        else:
+            visibility = "private" if private else "public"
+            api.create_repo(
+                repo_id, token=token, visibility=visibility, repo_type="model", exist_ok=True
+            )
+        with tempfile.TemporaryDirectory(prefix="xlingual-push-") as copy:
+            _copy(model, Path(copy))
+            api.upload_folder(
+                repo_id=repo_id,
+                folder_path=copy,
+                commit_message=commit_message or "Upload model",
+                revision=revision or "master",
+                repo_type="model",
+                token=token,
+            )
+        return f"{api.endpoint}/models/{repo_id}"
+
+    address = _with_retries(push, repo_id=repo_id, token=token, folder=model.path)
+    logger.info("pushed %d files of %s: %s", len(model.files), model.path, address)
+    return address
+
+
+def _require_modelscope(module: str) -> Any:
+    try:
+        return require(module, extra="modelscope")
+    except MissingDependencyError as error:
+        raise MissingDependencyError(
+            "--hub modelscope needs ModelScope's client, which cannot be imported; install it "
+            'with: pip install "xlingual[modelscope]"'
+        ) from error
+
+
+def _remote_labels(repo_id: str, revision: str | None, token: str | None) -> LabelSpace | None:
+    download = _require_modelscope("modelscope.hub.file_download").model_file_download
+    not_exist = _require_modelscope("modelscope.hub.errors").NotExistError
+    with tempfile.TemporaryDirectory(prefix="xlingual-push-") as folder:
+        try:
+            path = download(
+                repo_id, "config.json", revision or "master", local_dir=folder, token=token
+            )
+            content = json.loads(Path(path).read_text(encoding="utf-8"))
+        except (not_exist, json.JSONDecodeError):
+            return None
+    return label_space_of(content) if isinstance(content, dict) else None
+
+
+def _copy(model: ModelFolder, target: Path) -> None:
+    for name, file in model.files.items():
+        to = target / name
+        to.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(file, bytes):
+            to.write_bytes(file)
+        else:
+            try:  # a large file is not read twice where a link will do
+                os.link(file.resolve(), to)
+            except OSError:
+                to.write_bytes(file.read_bytes())
+
+
+def _with_retries(push: Callable[[], str], *, repo_id: str, token: str | None, folder: Path) -> str:
+    for wait in (*_WAITS, None):
+        try:
+            return push()
+        except XlingualError:
+            raise
+        except Exception as error:  # the client raises its own, requests' and ValueErrors
+            passes = getattr(error, "retryable", isinstance(error, ConnectionError))
+            reason = scrub(error, token)[:300] or type(error).__name__
+            if not passes or wait is None:
+                raise OutputError(
+                    f"ModelScope does not take {repo_id} ({reason}); check the token "
+                    f"(MODELSCOPE_API_TOKEN, or `modelscope login`) and its permissions; {folder} "
+                    f"is kept as it is: push it later with: xlingual push {folder} {repo_id} "
+                    "--hub modelscope"
+                ) from None
+            logger.warning("ModelScope failed (%s); trying again in %g s", reason, wait)
+            time.sleep(wait)
+    raise AssertionError("the last try returns or raises")

@@ -1,0 +1,169 @@
+"""A saved folder, loaded as its user would, must answer as the model in memory does."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import peft
+import torch
+import transformers
+from torch import Tensor, nn
+from transformers import PreTrainedTokenizerBase
+
+from xlingual.errors import SaveError
+from xlingual.saving.completeness import plain_name
+
+__all__ = [
+    "PROBE_TEXTS",
+    "check_read_back",
+    "load_plain",
+    "logits_of",
+    "probe_batch",
+    "quiet_loading",
+]
+
+# Where a run keeps no rows: both languages, both scripts, and a row that is padded.
+PROBE_TEXTS = (
+    "The room was clean and quiet.",
+    "早餐不錯，check in很慢。",
+    "房间很脏，服务态度恶劣。",
+)
+
+
+def probe_batch(
+    tokenizer: PreTrainedTokenizerBase, rows: Sequence[Mapping[str, Any]] = ()
+) -> dict[str, Tensor]:
+    """A padded batch of a few encoded rows; of fixed sentences where there are none."""
+    if not rows:
+        return dict(tokenizer(list(PROBE_TEXTS), padding=True, return_tensors="pt"))
+    names = [name for name in tokenizer.model_input_names if name in rows[0]]
+    plain = {name: [list(row[name]) for row in rows] for name in names}
+    return dict(tokenizer.pad(plain, padding=True, return_tensors="pt"))
+
+
+def check_read_back(
+    model: Any,
+    folder: str | Path,
+    *,
+    batch: Mapping[str, Tensor],
+    auto_class: str,
+    tolerance: float = 1e-4,
+) -> None:
+    r"""Load a folder with transformers and PEFT alone and compare its logits.
+
+    .. math:: \max |z' - z| \le \tau \max(1, \max |z|)
+
+    In evaluation mode and without autocast, so that nothing but the weights can differ.
+
+    Args:
+        model: The model in memory.
+        folder: Where it was saved.
+        batch: A few rows, as the model reads them.
+        auto_class: Name of the ``AutoModelFor...`` class.
+        tolerance: Of float32; weights kept in half precision are given 200 times as much.
+
+    Raises:
+        SaveError: It cannot be loaded, or its logits differ; names parameters that differ.
+    """
+    parameter = next(iter(model.parameters()))
+    # Loading draws random numbers; a run that goes on afterwards must not notice.
+    devices = [parameter.device] if parameter.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        try:
+            other = load_plain(folder, auto_class, config=model.config).to(parameter.device)
+        except (OSError, ValueError, RuntimeError, KeyError) as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise SaveError(
+                f"{folder} was written but cannot be loaded by transformers ({reason}); keep the "
+                "base model where it was, or skip this check with --verify_save false"
+            ) from error
+        expected, given = logits_of(model, batch), logits_of(other, batch)
+    if parameter.dtype != torch.float32:
+        tolerance *= 200
+    limit = tolerance * max(1.0, expected.abs().max().item())
+    difference = (expected - given).abs().max().item() if given.shape == expected.shape else None
+    if difference is None or not difference <= limit:  # also where it is NaN
+        raise SaveError(
+            f"the model read back from {folder} does not answer as the one in memory does: its "
+            f"logits differ by {difference} (allowed: {limit:.1e}); parameters that differ: "
+            f"{', '.join(_differing(model, other)[:6]) or 'none by name'}; is its base another?"
+        )
+
+
+def load_plain(folder: str | Path, auto_class: str, *, config: Any) -> nn.Module:
+    """A model or adapter folder; an adapter without its base is put on the base that it names."""
+    model_class = getattr(transformers, auto_class)
+    path = Path(folder) / "adapter_config.json"
+    with quiet_loading():
+        if not path.is_file() or (Path(folder) / "config.json").is_file():
+            return model_class.from_pretrained(folder, use_safetensors=True)
+        adapter = json.loads(path.read_text(encoding="utf-8"))
+        base = model_class.from_pretrained(
+            adapter["base_model_name_or_path"],
+            revision=adapter.get("revision"),
+            num_labels=config.num_labels,
+            ignore_mismatched_sizes=True,
+            use_safetensors=True,
+            dtype=torch.float32,
+        )
+        return peft.PeftModel.from_pretrained(base, folder)
+
+
+@torch.no_grad()
+def logits_of(model: Any, batch: Mapping[str, Tensor]) -> Tensor:
+    """The logits on a batch in evaluation mode, in float32 and on the CPU."""
+    device = next(iter(model.parameters())).device
+    is_training = model.training
+    model.eval()
+    try:
+        with _without_autocast(model), torch.autocast(device.type, enabled=False):
+            moved = {name: values.to(device) for name, values in batch.items()}
+            return model(**moved).logits.float().cpu()
+    finally:
+        model.train(is_training)
+
+
+@contextmanager
+def _without_autocast(model: Any) -> Iterator[None]:
+    """Accelerate puts a forward of its own on the model, which computes in half precision."""
+    prepared = model.__dict__.get("forward")
+    original = model.__dict__.get("_original_forward")
+    if original is None:
+        yield
+        return
+    model.forward = original
+    try:
+        yield
+    finally:
+        model.forward = prepared
+
+
+def _differing(model: Any, other: Any) -> list[str]:
+    values = {plain_name(name): tensor for name, tensor in other.named_parameters()}
+    return [
+        plain_name(name)
+        for name, tensor in model.named_parameters()
+        if "original_module" not in name
+        and (value := values.get(plain_name(name))) is not None
+        and not (value.shape == tensor.shape and torch.allclose(value.float(), tensor.float()))
+    ]
+
+
+@contextmanager
+def quiet_loading() -> Iterator[None]:
+    """No table of missing keys: what is missing shows in the logits."""
+    report = logging.getLogger("transformers.modeling_utils")
+
+    def is_error(record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.ERROR
+
+    report.addFilter(is_error)
+    try:
+        yield
+    finally:
+        report.removeFilter(is_error)

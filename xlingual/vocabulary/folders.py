@@ -1,0 +1,92 @@
+"""The files of a trimmed folder: what is carried along, what is renumbered, what is left."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from xlingual.errors import ModelLoadError, OutputError
+
+__all__ = ["ID_KEYS", "carry_along", "folder_beside", "read_json", "write_configs", "write_json"]
+
+# Weights are written anew; other copies of the vocabulary and other formats would contradict them.
+_LEFT_BEHIND = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".ot", ".onnx",
+                ".onnx.data", ".model", ".spm", ".index.json", ".pkl")  # fmt: skip
+_OLD_VOCABULARIES = {"vocab.txt", "vocab.json", "merges.txt", "added_tokens.json", "tokenizer.json"}
+ID_KEYS = ("_token_id", "_token_ids")
+
+
+def folder_beside(output: Path) -> Path:
+    """A new folder next to the output, to be renamed when it is whole."""
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
+        beside.chmod(0o777 & ~_umask())
+    except OSError as error:
+        raise OutputError(f"cannot write to {output.parent}: {error}") from error
+    return beside
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def carry_along(folder: Path, beside: Path) -> None:
+    """Label names, calibration, card, results: every small file that says nothing of ids."""
+    for path in folder.iterdir():
+        if path.is_file() and path.name not in _OLD_VOCABULARIES:
+            if not path.name.endswith(_LEFT_BEHIND):
+                shutil.copyfile(path, beside / path.name)
+        elif path.is_dir() and (path / "config.json").is_file() and path.name[:1].isdigit():
+            shutil.copytree(path, beside / path.name)  # modules of sentence-transformers
+
+
+def write_configs(folder: Path, beside: Path, new_ids: dict[int, int]) -> None:
+    """The configs with the new size of the vocabulary and the new ids of special tokens."""
+    for name in ("config.json", "generation_config.json", "tokenizer_config.json"):
+        if (folder / name).is_file():
+            content = _with_new_ids(read_json(folder / name), new_ids)
+            if name == "config.json":
+                content["vocab_size"] = len(new_ids)
+            write_json(beside / name, content)
+
+
+def _with_new_ids(content: dict[str, Any], new_ids: dict[int, int]) -> dict[str, Any]:
+    """Every ``*_token_id`` renumbered; one that names no token of the tokenizer becomes None."""
+    changed: dict[str, Any] = {}
+    for key, value in content.items():
+        if key == "added_tokens_decoder":
+            pairs = {new_ids.get(int(number)): token for number, token in value.items()}
+            value = {str(number): token for number, token in pairs.items() if number is not None}
+        elif isinstance(value, dict):
+            value = _with_new_ids(value, new_ids)
+        elif key.endswith(ID_KEYS) and isinstance(value, list):
+            value = [new_ids[number] for number in value if number in new_ids]
+        elif key.endswith(ID_KEYS) and isinstance(value, int):
+            value = new_ids.get(value)
+        changed[key] = value
+    return changed
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object; that of a model's config must name the size of its vocabulary."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ModelLoadError(f"{path} is not valid JSON ({error}); save the model again") from error
+    if not isinstance(content, dict) or (
+        path.name == "config.json" and "vocab_size" not in content
+    ):
+        raise ModelLoadError(f"{path} is no config of a text model: it names no vocab_size")
+    return content
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """JSON in UTF-8, never as escapes."""
+    path.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,200 @@
+r"""A ``tokenizer.json`` with fewer tokens that cuts text into the same pieces.
+
+Let :math:`V` be the vocabulary, :math:`V' \subset V` the kept one, and take a word whose pieces
+under :math:`V` are all in :math:`V'`. Why they are its pieces under :math:`V'`:
+
+* **WordLevel**: a word is looked up, or unknown; one that :math:`V` lacks, :math:`V'` lacks too.
+* **WordPiece** takes the longest match at each position. By induction both stand at the same
+  position; the longest match of :math:`V` is in :math:`V'`, and whatever is longer is in neither.
+  A word that was *unknown* is another matter: if one of the pieces on the way to the failure is
+  dropped, shorter ones may succeed. :func:`unknown_paths` gives those pieces, to be kept.
+* **Unigram** takes the path of the highest score (Viterbi). The path itself is still there, and no
+  other gains: removing pieces only removes competitors, with one exception. A character that no
+  piece of one character covers may be taken as unknown, for the lowest score of the vocabulary less
+  10. That is worse than the dropped piece it stands in for, *as long as the lowest score stays what
+  it was*: so a piece of the lowest score is always kept. Ties go to the candidate that starts
+  first; earlier candidates were worse and still are, later ones are at best equal and still lose.
+* **BPE** applies the merge of the lowest rank, leftmost first, until there is none. A final piece
+  :math:`p` was built by merges inside its own span, in the order in which they happen to :math:`p`
+  alone, because the lowest rank of the word is the lowest of its span whenever it lies there. So
+  its intermediate tokens depend on :math:`p` only (:meth:`MergePaths.parts`), and all are kept.
+  Then every merge that the word went through is in :math:`M' \subset M`, in the same order; each
+  was the first among *more* candidates, so it is first among fewer; and where :math:`M` had none
+  left, :math:`M'` has none.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from xlingual.errors import ModelLoadError
+from xlingual.vocabulary.scripts import byte_alphabet
+
+__all__ = ["KINDS", "MergePaths", "fixed_tokens", "is_byte_level", "rebuild", "unknown_paths"]
+
+KINDS = ("WordPiece", "Unigram", "BPE", "WordLevel")
+
+_BYTE_TOKEN = re.compile(r"<0x[0-9A-F]{2}>")
+
+
+def is_byte_level(spec: dict[str, Any]) -> bool:
+    """Whether the tokens are written in the alphabet of bytes."""
+    return any('"ByteLevel"' in repr(spec.get(part)).replace("'", '"')
+               for part in ("normalizer", "pre_tokenizer"))  # fmt: skip
+
+
+def fixed_tokens(spec: dict[str, Any], vocabulary: Iterable[str]) -> set[str]:
+    """Tokens that stay whatever the text: special, added and byte tokens, unknown, lowest score."""
+    model = spec["model"]
+    fixed = {token["content"] for token in spec.get("added_tokens") or []}
+    fixed |= set(_template_tokens(spec.get("post_processor")))
+    fixed |= {token for token in vocabulary if _BYTE_TOKEN.fullmatch(token)}
+    if model.get("unk_token"):
+        fixed.add(model["unk_token"])
+    if is_byte_level(spec):
+        fixed |= set(byte_alphabet())
+    if model["type"] == "Unigram":
+        if model.get("unk_id") is not None:
+            fixed.add(model["vocab"][model["unk_id"]][0])
+        fixed.add(min(model["vocab"], key=lambda entry: entry[1])[0])
+    return fixed & set(vocabulary)
+
+
+def _template_tokens(part: Any) -> Iterable[str]:
+    if isinstance(part, dict):
+        for key in ("sep", "cls"):
+            if isinstance(part.get(key), list):
+                yield part[key][0]
+        for special in (part.get("special_tokens") or {}).values():
+            yield from special["tokens"]
+        for child in part.get("processors") or []:
+            yield from _template_tokens(child)
+
+
+class MergePaths:
+    """The tokens that BPE goes through on the way to a token.
+
+    Args:
+        model: The ``model`` part of a ``tokenizer.json``.
+    """
+
+    def __init__(self, model: dict[str, Any]) -> None:
+        self.prefix = model.get("continuing_subword_prefix") or ""
+        self.suffix = model.get("end_of_word_suffix") or ""
+        self._ranks: dict[tuple[str, str], int] = {}
+        # A pair that stands twice has the rank that was read last, as in the tokenizers library.
+        for rank, merge in enumerate(model.get("merges") or []):
+            self._ranks[pair_of(merge)] = rank
+
+    def join(self, left: str, right: str) -> str:
+        """The token that a merge makes."""
+        return left + right[len(self.prefix) :]
+
+    def parts(self, token: str) -> set[str]:
+        """The token's characters and the results of its merges, in the order of the algorithm."""
+        body = token.removeprefix(self.prefix) if self.prefix else token
+        tail = self.suffix if self.suffix and body.endswith(self.suffix) else ""
+        characters = list(body[: len(body) - len(tail)])
+        symbols = [self.prefix + c if n or body != token else c for n, c in enumerate(characters)]
+        if symbols:
+            symbols[-1] += tail
+        seen = set(symbols)
+        while len(symbols) > 1:
+            pairs = list(itertools.pairwise(symbols))
+            ranks = [self._ranks.get(pair, len(self._ranks) + 1) for pair in pairs]
+            best = min(range(len(pairs)), key=ranks.__getitem__)
+            if pairs[best] not in self._ranks:
+                break  # never a piece of a text; there is no path to it
+            symbols[best : best + 2] = [self.join(*pairs[best])]
+            seen.add(symbols[best])
+        return seen
+
+
+def pair_of(merge: Any) -> tuple[str, str]:
+    """A merge as two tokens, in the old spelling with a space or in the new one with a list."""
+    left, right = merge.split(" ", 1) if isinstance(merge, str) else merge
+    return left, right
+
+
+def unknown_paths(words: Iterable[str], model: dict[str, Any]) -> set[str]:
+    """The WordPiece tokens on the way to the place where a word turns out to be unknown."""
+    vocabulary, prefix = model["vocab"], model.get("continuing_subword_prefix", "##")
+    longest = max(map(len, vocabulary), default=0)
+    path: set[str] = set()
+    for word in words:
+        start = 0
+        while start < len(word) <= model.get("max_input_chars_per_word", 100):
+            ends = range(min(len(word), start + longest), start, -1)
+            tokens = ((end, (prefix if start else "") + word[start:end]) for end in ends)
+            found = next(((end, token) for end, token in tokens if token in vocabulary), None)
+            if found is None:
+                break
+            start = found[0]
+            path.add(found[1])
+    return path
+
+
+def rebuild(spec: dict[str, Any], kept: set[str]) -> tuple[dict[str, Any], dict[int, int]]:
+    """The specification with the kept tokens, and old id -> new id; the order stays.
+
+    Raises:
+        ModelLoadError: The tokenizers library gives the tokens other ids than expected.
+    """
+    old = Tokenizer.from_str(_dumps(spec)).get_vocab(with_added_tokens=True)
+    tokens = sorted(kept & old.keys(), key=old.__getitem__)
+    new = {token: position for position, token in enumerate(tokens)}
+    trimmed = copy.deepcopy(spec)
+    model = trimmed["model"]
+    if model["type"] == "Unigram":
+        if model.get("unk_id") is not None:
+            model["unk_id"] = new[model["vocab"][model["unk_id"]][0]]
+        model["vocab"] = [entry for entry in model["vocab"] if entry[0] in new]
+    else:
+        model["vocab"] = {token: new[token] for token in tokens if token in model["vocab"]}
+    if model["type"] == "BPE":
+        model["merges"] = _kept_merges(spec["model"], new)
+    for token in trimmed.get("added_tokens") or []:
+        token["id"] = new[token["content"]]
+    _renumber(trimmed.get("post_processor"), new)
+    if trimmed.get("padding"):
+        trimmed["padding"]["pad_id"] = new[trimmed["padding"]["pad_token"]]
+    if Tokenizer.from_str(_dumps(trimmed)).get_vocab(with_added_tokens=True) != new:
+        raise ModelLoadError(
+            "the tokenizer numbers its tokens in a way that does not survive trimming (added "
+            "tokens between those of the model, or a token that stands twice)"
+        )
+    return trimmed, {old[token]: position for token, position in new.items()}
+
+
+def _kept_merges(model: dict[str, Any], kept: dict[str, int]) -> list[Any]:
+    paths = MergePaths(model)
+    pairs = ((merge, *pair_of(merge)) for merge in model.get("merges") or [])
+    return [
+        merge
+        for merge, left, right in pairs
+        if left in kept and right in kept and paths.join(left, right) in kept
+    ]
+
+
+def _renumber(part: Any, new: dict[str, int]) -> None:
+    """Ids of special tokens in a post-processor: templates, BERT's, RoBERTa's, and sequences."""
+    if not isinstance(part, dict):
+        return
+    for key in ("sep", "cls"):
+        if isinstance(part.get(key), list):
+            part[key][1] = new[part[key][0]]
+    for special in (part.get("special_tokens") or {}).values():
+        special["ids"] = [new[token] for token in special["tokens"]]
+    for child in part.get("processors") or []:
+        _renumber(child, new)
+
+
+def _dumps(spec: dict[str, Any]) -> str:
+    return json.dumps(spec, ensure_ascii=False)

@@ -1,0 +1,133 @@
+"""Which tokens are kept: what the text uses, what the languages are written in, what those need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from xlingual.errors import ConfigError
+from xlingual.vocabulary.pieces import MergePaths, fixed_tokens, is_byte_level, unknown_paths
+from xlingual.vocabulary.scripts import (
+    byte_alphabet,
+    is_writable,
+    is_writable_bytes,
+    scripts_of,
+    token_bytes,
+)
+from xlingual.vocabulary.texts import batches_of
+
+__all__ = ["Usage", "count_usage", "select_tokens"]
+
+
+@dataclass
+class Usage:
+    """What a corpus asks of a tokenizer: how often each id comes, and what unknown words need."""
+
+    counts: np.ndarray[Any, Any]
+    num_texts: int = 0
+    unknown_parts: set[str] = field(default_factory=set)
+
+
+def count_usage(texts: Iterable[str], backend: Tokenizer, spec: dict[str, Any]) -> Usage:
+    """Run a tokenizer over texts."""
+    size = max(backend.get_vocab(with_added_tokens=True).values()) + 1
+    usage = Usage(np.zeros(size, dtype=np.int64))
+    model = spec["model"]
+    unknown = backend.token_to_id(model["unk_token"]) if model.get("unk_token") else None
+    for batch in batches_of(texts):
+        usage.num_texts += len(batch)
+        for text, encoding in zip(batch, backend.encode_batch_fast(batch), strict=True):
+            usage.counts += np.bincount(encoding.ids, minlength=size)
+            if model["type"] == "WordPiece" and unknown in encoding.ids:
+                usage.unknown_parts |= unknown_paths(_words(text, backend), model)
+    return usage
+
+
+def _words(text: str, backend: Tokenizer) -> list[str]:
+    normalized = backend.normalizer.normalize_str(text) if backend.normalizer else text
+    if backend.pre_tokenizer is None:
+        return [normalized]
+    return [word for word, _ in backend.pre_tokenizer.pre_tokenize_str(normalized)]
+
+
+def select_tokens(
+    spec: dict[str, Any],
+    vocabulary: dict[str, int],
+    *,
+    needed: Iterable[str],
+    languages: Sequence[str] | None,
+    num_tokens: int | None,
+) -> tuple[set[str], set[str]]:
+    """The tokens to keep, and those among them that would be kept without a corpus.
+
+    Args:
+        spec: The ``tokenizer.json``.
+        vocabulary: Token -> id, added tokens included.
+        needed: Tokens that a text or the user asks for; none of them is ever dropped.
+        languages: Whose scripts' tokens are kept, or None.
+        num_tokens: Upper limit; only tokens that nobody needs are left out for it, the rarest
+            first: by score for Unigram, by id for the others, whose trainers count down.
+
+    Raises:
+        ConfigError: The limit is below what is needed.
+    """
+    paths = MergePaths(spec["model"]) if spec["model"]["type"] == "BPE" else None
+
+    def closed(tokens: Iterable[str]) -> set[str]:
+        chosen = set(tokens) & vocabulary.keys()
+        if paths is not None:
+            chosen |= {part for token in tuple(chosen) for part in paths.parts(token)}
+        return chosen & vocabulary.keys()
+
+    fixed = fixed_tokens(spec, vocabulary)
+    wanted = _of_languages(spec, vocabulary, languages) if languages else []
+    required = closed({*fixed, *needed})
+    required |= closed(_alphabet(required - fixed, spec, vocabulary))
+    if num_tokens is not None and num_tokens < len(required):
+        raise ConfigError(
+            f"num_tokens is {num_tokens:,}, but {len(required):,} tokens are needed: special and "
+            "byte tokens, and all that the corpus uses; raise it, or give less text"
+        )
+    kept, alone = set(required), closed(fixed)
+    for token in wanted:
+        more = closed([token])
+        if num_tokens is None or len(kept | more) <= num_tokens:
+            kept |= more
+            alone |= more
+    return kept, alone
+
+
+def _alphabet(tokens: set[str], spec: dict[str, Any], vocabulary: dict[str, int]) -> set[str]:
+    """One-character tokens of the kept tokens' characters: new words in them are not unknown."""
+    prefix = spec["model"].get("continuing_subword_prefix") or ""
+    characters = {c for token in tokens for c in token.removeprefix(prefix)}
+    return {form for c in characters for form in (c, prefix + c, "▁" + c) if form in vocabulary}
+
+
+def _of_languages(
+    spec: dict[str, Any], vocabulary: dict[str, int], languages: Sequence[str]
+) -> list[str]:
+    """Tokens in the languages' scripts: single characters first, then by frequency."""
+    scripts = scripts_of(languages)
+    model = spec["model"]
+    prefix = model.get("continuing_subword_prefix") or ""
+    suffix = model.get("end_of_word_suffix") or ""
+    alphabet = byte_alphabet() if is_byte_level(spec) else None
+
+    def surface(token: str) -> str:
+        return token.removeprefix(prefix).removesuffix(suffix).replace("▁", "")
+
+    def fits(token: str) -> bool:
+        data = token_bytes(token, alphabet) if alphabet else None
+        if data is None:
+            return is_writable(surface(token), scripts)
+        return is_writable_bytes(data, lambda text: is_writable(text, scripts))
+
+    scores = dict(map(tuple, model["vocab"])) if model["type"] == "Unigram" else {}
+    order = {token: (-scores.get(token, 0.0), number) for token, number in vocabulary.items()}
+    found = [token for token in vocabulary if fits(token)]
+    return sorted(found, key=lambda token: (len(surface(token)) > 1, order[token]))

@@ -1,0 +1,102 @@
+"""The texts of the user's files, one after the other, as training and prediction will read them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from xlingual.data.arrow_tables import open_parquet
+from xlingual.data.cleaning import clean_text
+from xlingual.data.columns import Columns, resolve_columns
+from xlingual.data.conll import open_conll
+from xlingual.data.delimited import open_delimited, open_lines
+from xlingual.data.json_files import open_json, open_json_lines
+from xlingual.data.sources import file_format, parse_sources
+from xlingual.data.tables import Table
+from xlingual.data.text_files import has_undecodable
+from xlingual.errors import ColumnError, DataError
+from xlingual.tasks import get_task
+
+__all__ = ["batches_of", "corpus_files", "read_texts"]
+
+_OPENERS: dict[str, Callable[[str], Table]] = {
+    "csv": partial(open_delimited, delimiter=","),
+    "tsv": partial(open_delimited, delimiter="\t"),
+    "txt": open_lines,
+    "json": open_json,
+    "jsonl": open_json_lines,
+    "parquet": open_parquet,
+    "conll": open_conll,
+}
+
+
+def corpus_files(corpus: str | Path | Sequence[str | Path]) -> list[str]:
+    """The files of a corpus: several, or one argument that lists them with commas.
+
+    Raises:
+        DataError: One is missing, or of an unknown kind.
+    """
+    if isinstance(corpus, str):
+        paths = [source.path for source in parse_sources(corpus, default_name="corpus")]
+    else:
+        paths = [str(path) for path in ([corpus] if isinstance(corpus, Path) else corpus)]
+    paths = [os.path.expanduser(path) for path in paths]
+    for path in paths:
+        if not os.path.isfile(path) or file_format(path) is None:
+            raise DataError(
+                f"{path}: expected a file that exists and ends in one of "
+                f"{', '.join(_OPENERS)} (optionally .gz)"
+            )
+    return paths
+
+
+def read_texts(files: Iterable[str], *, text_column: str | None = None) -> Iterator[str]:
+    """Every text of the files, as it stands and, where that differs, as the loaders clean it.
+
+    Pairs give both texts; rows of tokens give the tokens joined by spaces, joined without, and each
+    by itself. Rows that cannot be read are passed over, as in training.
+    """
+    for path in files:
+        table = _OPENERS[file_format(path) or ""](path)
+        columns = _text_columns(table, text_column, path)
+        for row in table.read(columns):
+            for value in ((row.values or {}).get(column) for column in columns):
+                yield from _forms(value)
+
+
+def batches_of(texts: Iterable[str], size: int = 1_000) -> Iterator[list[str]]:
+    """Lists of texts, for tokenizers that are faster on many."""
+    iterator = iter(texts)
+    while batch := list(islice(iterator, size)):
+        yield batch
+
+
+def _text_columns(table: Table, text_column: str | None, path: str) -> list[str]:
+    columns = Columns(text_column=text_column)
+    error: ColumnError | None = None
+    for name in ("pair", "sequence", "token"):
+        task = get_task(name)
+        try:
+            found = resolve_columns(
+                table.columns, task=task, columns=columns, labels="drop", where=path
+            )
+        except ColumnError as reason:
+            error = error or reason if name == "pair" else reason if name == "sequence" else error
+            continue
+        return [found[column] for column in ("text", "text_pair", "tokens") if column in found]
+    raise error or ColumnError(f"{path} has no column with texts")
+
+
+def _forms(value: Any) -> Iterator[str]:
+    if isinstance(value, str) and value and not has_undecodable(value):
+        yield value
+        cleaned = clean_text(value)
+        if cleaned and cleaned != value:
+            yield cleaned
+    elif isinstance(value, list) and all(isinstance(item, str) for item in value):
+        for form in (" ".join(value), "".join(value), *value):
+            yield from _forms(form)
