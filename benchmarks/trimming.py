@@ -2,9 +2,9 @@
 
     python benchmarks/trimming.py --kind Unigram --size 250000 --num_tokens 60000 en.jsonl zh.jsonl
 
-Trains a tokenizer on the texts, pads it to --size with made-up pieces of other scripts, puts a
-model with random weights under it, trims it to the texts and English and Chinese, and compares the
-pieces of every text and the logits of --texts of them (0: all), in batches of similar length.
+Trains a tokenizer on a sample of the texts, pads it to --size with made-up pieces of other scripts,
+puts a model with random weights on it, trims it to the texts and English and Chinese, and compares
+the pieces of every text and the logits of --texts of them (0: all), in batches of similar length.
 """
 
 from __future__ import annotations
@@ -13,8 +13,11 @@ import argparse
 import json
 import random
 import resource
+import sys
 import tempfile
 import time
+from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
@@ -38,106 +41,143 @@ def foreign_words(count: int) -> list[str]:
     return list(words)
 
 
-def train(kind: str, texts: list[str], size: int) -> Tokenizer:
-    common = {"special_tokens": SPECIALS, "show_progress": False}
-    core = min(size, 40_000)
+def untrained(kind: str) -> tuple[Tokenizer, Any]:
     if kind == "Unigram":
         inner = Tokenizer(models.Unigram())
         inner.normalizer = normalizers.NFKC()
         inner.pre_tokenizer = pre_tokenizers.Metaspace()
-        trainer = trainers.UnigramTrainer(vocab_size=core, unk_token="[UNK]", **common)
-        inner.train_from_iterator(texts, trainer)
-
-        spec = json.loads(inner.to_str())
-        words = foreign_words(size - len(spec["model"]["vocab"]))
-        spec["model"]["vocab"] += [["▁" + word, -12.0] for word in words]
-        inner = Tokenizer.from_str(json.dumps(spec))
-    elif kind == "WordPiece":
+        return inner, lambda **common: trainers.UnigramTrainer(unk_token="[UNK]", **common)
+    if kind == "WordPiece":
         inner = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-        inner.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
         inner.normalizer = normalizers.BertNormalizer()
-        trainer = trainers.WordPieceTrainer(vocab_size=core, **common)
-        inner.train_from_iterator(texts, trainer)
-        vocabulary = inner.get_vocab()
-        for word in foreign_words(size - len(vocabulary)):
+        inner.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        return inner, trainers.WordPieceTrainer
+    inner = Tokenizer(models.BPE())
+    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    return inner, lambda **common: trainers.BpeTrainer(initial_alphabet=alphabet, **common)
+
+
+def padded(inner: Tokenizer, kind: str, size: int) -> Tokenizer:
+    """The tokenizer with made-up words of other scripts, and, for BPE, the merges to them."""
+    spec = json.loads(inner.to_str())
+    model = spec["model"]
+    vocabulary: Any = model["vocab"]
+    words = foreign_words(size)
+    if kind == "Unigram":
+        vocabulary += [["▁" + word, -12.0] for word in words[: size - len(vocabulary)]]
+    elif kind == "WordPiece":
+        for word in words[: size - len(vocabulary)]:
             vocabulary[word] = len(vocabulary)
-        inner.model = models.WordPiece(vocabulary, unk_token="[UNK]")
     else:
-        inner = Tokenizer(models.BPE())
-        inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-        alphabet = pre_tokenizers.ByteLevel.alphabet()
-        trainer = trainers.BpeTrainer(vocab_size=size, initial_alphabet=alphabet, **common)
-        inner.train_from_iterator([*texts, *foreign_words(size // 4)], trainer)
+        for word in words:
+            symbols = list(inner.pre_tokenizer.pre_tokenize_str(word)[0][0])
+            token = symbols[0]
+            for symbol in symbols[1:]:
+                if len(vocabulary) < size and token + symbol not in vocabulary:
+                    model["merges"].append([token, symbol])
+                    vocabulary[token + symbol] = len(vocabulary)
+                token += symbol
+    return Tokenizer.from_str(json.dumps(spec))
+
+
+def train(kind: str, texts: list[str], trained_size: int, size: int) -> Tokenizer:
+    inner, trainer = untrained(kind)
+    trainer = trainer(vocab_size=trained_size, special_tokens=SPECIALS, show_progress=False)
+    inner.train_from_iterator(texts, trainer)
+    inner = padded(inner, kind, size)
     inner.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
     return inner
 
 
+def build(options: argparse.Namespace, texts: list[str], folder: str) -> None:
+    sample = random.Random(0).sample(texts, min(options.sample, len(texts)))
+    began = time.perf_counter()
+    inner = train(options.kind, sample, min(options.size, options.trained), options.size)
+    names = dict(zip(("pad", "unk", "cls", "sep", "mask"), SPECIALS, strict=True))
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=inner, **{f"{role}_token": name for role, name in names.items()}
+    )
+    say(f"{options.kind}: {len(tokenizer):,} tokens, made in {time.perf_counter() - began:.0f} s")
+    config = Config(
+        vocab_size=len(tokenizer), hidden_size=options.hidden, num_labels=3,
+        num_hidden_layers=options.layers, num_attention_heads=options.hidden // 64,
+        intermediate_size=4 * options.hidden, max_position_embeddings=514,
+        pad_token_id=0, bos_token_id=2, eos_token_id=3, dtype="float16" if options.half else None,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    model = Model(config)
+    (model.half() if options.half else model).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
 @torch.no_grad()
-def largest_difference(folders: tuple[str, str], texts: list[str]) -> float:
-    pairs = [
-        (
-            Model.from_pretrained(folder, dtype=torch.float32).eval(),
-            AutoTokenizer.from_pretrained(folder),
-        )
-        for folder in folders
-    ]
-    texts, largest = sorted(texts, key=len), 0.0
+def compare(folders: tuple[str, str], texts: list[str]) -> str:
+    """Pieces and logits of all texts; the logits of a batch with the same padding on both sides."""
+    old, new = (AutoTokenizer.from_pretrained(folder) for folder in folders)
+    pair = [Model.from_pretrained(folder, dtype=torch.float32).eval() for folder in folders]
+    texts = sorted(texts, key=len)
+    largest, num_pieces, num_equal = 0.0, 0, 0
+    limits = {"truncation": True, "max_length": 128, "padding": True, "return_tensors": "pt"}
     for start in range(0, len(texts), 64):
         batch = texts[start : start + 64]
+        whole = [tokenizer(batch)["input_ids"] for tokenizer in (old, new)]
+        for before, after in zip(*whole, strict=True):
+            if old.convert_ids_to_tokens(before) == new.convert_ids_to_tokens(after):
+                num_pieces += 1
         first, second = (
-            model(**t(batch, truncation=True, max_length=128, padding=True, return_tensors="pt"))
-            for model, t in pairs
+            model(**tokenizer(batch, **limits)).logits
+            for model, tokenizer in zip(pair, (old, new), strict=True)
         )
-        largest = max(largest, float((first.logits - second.logits).abs().max()))
-    return largest
+        num_equal += int((first == second).all(dim=-1).sum())
+        largest = max(largest, float((first - second).abs().max()))
+    return (
+        f"{len(texts):,} texts: {num_pieces:,} with the same pieces, {num_equal:,} with logits "
+        f"that are equal bit for bit, largest difference {largest:.1e}"
+    )
+
+
+def say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("files", nargs="+")
-    parser.add_argument("--kind", choices=("Unigram", "WordPiece", "BPE"), default="Unigram")
-    parser.add_argument("--size", type=int, default=250_000)
-    parser.add_argument("--num_tokens", type=int)
-    parser.add_argument("--layers", type=int, default=2)
-    parser.add_argument("--hidden", type=int, default=64)
-    parser.add_argument("--half", action="store_true", help="store the weights in float16")
-    parser.add_argument("--texts", type=int, default=0)
+    add = parser.add_argument
+    add("files", nargs="+")
+    add("--kind", choices=("Unigram", "WordPiece", "BPE"), default="Unigram")
+    add("--size", type=int, default=250_000)
+    add("--trained", type=int, default=20_000, help="how many of these come from the texts")
+    add("--sample", type=int, default=30_000, help="texts to train the tokenizer on")
+    add("--num_tokens", type=int)
+    add("--layers", type=int, default=1)
+    add("--hidden", type=int, default=64)
+    add("--half", action="store_true", help="store the weights in float16")
+    add("--texts", type=int, default=0, help="texts to compare; 0: all, -1: none")
     options = parser.parse_args()
-    texts = list(dict.fromkeys(read_texts(corpus_files(options.files))))
-    inner = train(options.kind, texts, options.size)
-    names = dict(zip(("pad", "unk", "cls", "sep", "mask"), SPECIALS, strict=True))
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=inner, **{f"{role}_token": name for role, name in names.items()}
-    )
+    files = corpus_files(options.files)
+    texts = list(dict.fromkeys(read_texts(files)))
     with tempfile.TemporaryDirectory() as scratch:
-        old, new = f"{scratch}/old", f"{scratch}/new"
-        config = Config(
-            vocab_size=len(tokenizer), hidden_size=options.hidden, num_labels=3,
-            num_hidden_layers=options.layers, num_attention_heads=options.hidden // 64,
-            intermediate_size=4 * options.hidden, max_position_embeddings=514,
-            pad_token_id=0, bos_token_id=2, eos_token_id=3,
-        )  # fmt: skip
-        model = Model(config)
-        (model.half() if options.half else model).save_pretrained(old)
-        tokenizer.save_pretrained(old)
-        del model
+        old, new = str(Path(scratch) / "old"), str(Path(scratch) / "new")
+        build(options, texts, old)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         began = time.perf_counter()
         report = trim_vocabulary(
-            old, new, languages=["en", "zh"], corpus=options.files, num_tokens=options.num_tokens
+            old, new, languages=["en", "zh"], corpus=files, num_tokens=options.num_tokens
         )
         took = time.perf_counter() - began
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(
-            f"{options.kind}, {len(texts):,} texts, trimmed in {took:.1f} s, peak {peak:,.0f} MiB"
-        )
-        print(report.table())
-        chosen = texts[: options.texts] if options.texts else texts
-        print(f"largest logit difference on {len(chosen):,} texts: "
-              f"{largest_difference((old, new), chosen):.2e}")  # fmt: skip
+        say(f"trimmed in {took:.1f} s; peak memory {before:,.0f} MiB before, {peak:,.0f} MiB after")
+        say(report.table())
+        if options.texts >= 0:
+            began = time.perf_counter()
+            say(compare((old, new), texts[: options.texts] if options.texts else texts))
+            say(f"compared in {time.perf_counter() - began:.0f} s")
 
 
 if __name__ == "__main__":

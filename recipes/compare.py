@@ -31,7 +31,7 @@ METHODS = {
     "supervised": ("zero_shot", {}, LABELS),
 }  # fmt: skip
 NOT_BY_DEFAULT = ("dann", "cdan", "mmd", "joint")
-BY_EVIDENCE = ("recommended", "self_training", "zero_shot_average", "zero_shot")
+BY_EVIDENCE = ("few_shot", "recommended", "self_training", "zero_shot_average", "zero_shot")
 EVERYWHERE = ("source_train", "source_validation", "target_validation", "target_test")
 ROLES = (*EVERYWHERE, *TEXT, *LABELS)
 

@@ -25,6 +25,7 @@ def main(argv: list[str]) -> None:
         mix_domains,
         parse_arguments,
         prepare_output_dir,
+        push_run,
         sample_few_shot,
         write_report,
     )
@@ -90,6 +91,8 @@ def main(argv: list[str]) -> None:
         )  # fmt: skip
         print(report.table())
         print(f"saved: {args.output_dir}")
+    if args.push_to_hub:
+        push_run(args)
 
 
 if __name__ == "__main__":

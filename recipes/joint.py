@@ -59,6 +59,8 @@ def main(argv: list[str]) -> None:
         )  # fmt: skip
         print(report.table())
         print(f"saved: {args.output_dir}")
+    if args.push_to_hub:
+        trainer.push_to_hub()
 
 
 if __name__ == "__main__":

@@ -14,24 +14,11 @@ from xlingual import run_recipe
 def main(argv: list[str]) -> None:
     """Train zero-shot, adapt, let the guard choose, evaluate, save."""
     from xlingual import (
-        ConditionalAdversarialLoss,
-        CoralLoss,
-        DataArguments,
-        DomainAdversarialLoss,
-        MaximumMeanDiscrepancyLoss,
-        ModelArguments,
-        TransferArguments,
-        TransferTrainer,
-        UnlabeledTargetArguments,
-        continue_pretraining,
-        load_transfer_data,
-        mix_domains,
-        parse_arguments,
-        prepare_output_dir,
-        safer_of,
-        self_train,
-        write_report,
-    )
+        ConditionalAdversarialLoss, CoralLoss, DataArguments, DomainAdversarialLoss,
+        MaximumMeanDiscrepancyLoss, ModelArguments, TransferArguments, TransferTrainer,
+        UnlabeledTargetArguments, continue_pretraining, load_transfer_data, mix_domains,
+        parse_arguments, prepare_output_dir, push_run, safer_of, self_train, write_report,
+    )  # fmt: skip
 
     losses = {
         "dann": DomainAdversarialLoss, "cdan": ConditionalAdversarialLoss,
@@ -114,6 +101,8 @@ def main(argv: list[str]) -> None:
         )  # fmt: skip
         print(report.table())
         print(f"saved: {args.output_dir}")
+    if args.push_to_hub:
+        push_run(args)
 
 
 if __name__ == "__main__":

@@ -347,6 +347,36 @@ def test_output_that_is_there_is_refused(encoder, tmp_path) -> None:
     assert (tmp_path / "out" / "notes.txt").read_text() == "mine"
 
 
+def test_a_graph_that_cannot_run_is_refused(
+    ready_graphs, tmp_path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import onnx
+
+    class FromTheFuture:
+        def save(self, path: str, external_data: bool) -> None:
+            model = onnx.load(ready_graphs.folder / "model.onnx")
+            model.opset_import[0].version = 99
+            onnx.save(model, path)
+
+    monkeypatch.setattr(graphs, "_trace", lambda source, opset: FromTheFuture())
+    with pytest.raises(ExportError, match="cannot run the fp32 graph"):
+        export_onnx(ready_graphs.model, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("step", ["_trace", "_quantize"])
+def test_what_cannot_be_followed_is_one_error(
+    ready_graphs, tmp_path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def lose_the_way(*args: Any, **kwargs: Any) -> None:
+        raise TypeError("data-dependent control flow\nand a page of details")
+
+    monkeypatch.setattr(graphs, step, lose_the_way)
+    with pytest.raises(ExportError, match=r"TypeError: data-dependent control flow$"):
+        export_onnx(ready_graphs.model, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_is_no_model_is_refused(encoder, tmp_path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(ModelLoadError, match="holds no model"):

@@ -37,7 +37,7 @@ LAYERS = {
     "inference": 4.5,
     "comparing": 4.6,
     "export": 4.6,
-    "hub": 4,
+    "hub": 3.5,
     "saving": 3.5,
     "output_bias": 3,
     "feature_extraction": 3,

@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from xlingual.feature_extraction import extract_features
     from xlingual.fit import TokenizerFit, tokenizer_fit
     from xlingual.frozen_encoder import FrozenEncoder, FrozenFeaturesArguments
+    from xlingual.hub import push_folder, push_to_modelscope
+    from xlingual.hub.training import push_run
     from xlingual.inference import Prediction, Predictor, Span, predict_file
     from xlingual.labels import LabelSpace
     from xlingual.modeling import embedded_encoder, load_model, load_tokenizer
@@ -137,6 +139,9 @@ _HOMES = {
     "predict_file": "inference",
     "prepare_output_dir": "report",
     "propagate_embeddings": "transfer",
+    "push_folder": "hub",
+    "push_run": "hub.training",
+    "push_to_modelscope": "hub",
     "read_bitext": "data",
     "read_dictionary": "data",
     "run_all": "comparing",
@@ -211,6 +216,9 @@ __all__ = [
     "predict_file",
     "prepare_output_dir",
     "propagate_embeddings",
+    "push_folder",
+    "push_run",
+    "push_to_modelscope",
     "read_bitext",
     "read_dictionary",
     "run_all",

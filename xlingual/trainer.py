@@ -17,7 +17,6 @@ from transformers import (
     EvalPrediction,
     PreTrainedModel,
     PreTrainedTokenizerBase,
-    Trainer,
     TrainerCallback,
     set_seed,
 )
@@ -33,6 +32,7 @@ from xlingual.callbacks import AverageWeights, PropagateEmbeddings, SetEpoch
 from xlingual.data import TransferCollator, TransferSampler, encode
 from xlingual.errors import DataError
 from xlingual.evaluation import LabelPredictions, TransferReport, score_set
+from xlingual.hub.training import PushingTrainer
 from xlingual.labels import LabelSpace
 from xlingual.modeling import copy_weights, load_tokenizer
 from xlingual.objective import Objective, num_taught
@@ -47,7 +47,7 @@ from xlingual.transfer.loss import TransferLoss
 __all__ = ["TransferTrainer"]
 
 
-class TransferTrainer(Trainer):
+class TransferTrainer(PushingTrainer):
     r"""Fine-tunes an encoder on source (and target) rows; everything else is ``Trainer``'s.
 
     Data sets are given as text: ``Dataset`` in canonical columns (``text``, ``label``, ...), or

@@ -98,6 +98,7 @@ class TransferArguments(TrainingArguments):
     verify_save: bool = option(
         True, "Read the saved folder back and compare its logits with the model's."
     )
+    hub_replace_labels: bool = option(False, "Push over a model that has other labels.")
 
     freeze_embeddings: bool | None = option(
         None, "Do not train the token embeddings; left out: by encoder size."
@@ -211,6 +212,7 @@ class TransferArguments(TrainingArguments):
         stage = copy.copy(self)
         stage.output_dir = str(Path(self.output_dir or ".") / name)
         stage.resume_from_checkpoint = "true" if self.resume_from_checkpoint else None
+        stage.push_to_hub = False  # the run is pushed, not its stages
         for key, value in settings.items():
             if getattr(self, key) is None:
                 setattr(stage, key, value)

@@ -15,13 +15,13 @@ from tests.hub.conftest import CARD, LABELS
 from tests.hub.server import READER, WRITER
 from xlingual.errors import LabelSpaceError, OutputError
 from xlingual.hub import push_folder
-from xlingual.hub.training import PushingTrainer
+from xlingual.hub.training import push_run
 from xlingual.labels import LabelSpace
 from xlingual.trainer import TransferTrainer
 from xlingual.training_args import TransferArguments
 
 
-class Pushing(TransferTrainer, PushingTrainer):
+class Pushing(TransferTrainer):
     """As ``TransferTrainer`` is with ``PushingTrainer`` for its base: the same order of calls."""
 
 
@@ -135,3 +135,21 @@ def test_a_hub_that_goes_down_does_not_stop_the_run(hub, trainer, caplog, tmp_pa
     hub.faults.clear()
     push_folder(Path(made.args.output_dir), "writer/run")
     assert "model.safetensors" in hub.files("writer/run")
+
+
+def test_a_run_of_stages_is_pushed_once_from_its_own_folder(monkeypatch, tmp_path):
+    pushed = []
+    monkeypatch.setattr(
+        "xlingual.hub.training.push_folder",
+        lambda folder, repo_id, **settings: pushed.append((folder, repo_id, settings)),
+    )
+    args = TransferArguments(
+        output_dir=str(tmp_path / "few_shot"), hub_private_repo=True, push_to_hub=True
+    )
+    assert args.for_stage("zero_shot").push_to_hub is False
+    push_run(args)
+    folder, repo_id, settings = pushed[0]
+    assert folder == tmp_path / "few_shot"
+    assert repo_id == "few_shot"
+    assert settings["private"] is True
+    assert settings["replace_labels"] is False

@@ -1,134 +1,15 @@
-"""The comparison: its processes, what a second start does, failures, and the table."""
+"""The comparison, started as a user would: the table, a second start, a method that fails."""
 
 from __future__ import annotations
 
 import json
-import sys
-import time
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.recipes.commands import QUICK, RECIPES, python, read_rows, write_rows
-from xlingual import ComparedRun, cli, run_all
-from xlingual.comparing import CompareArguments, changed_settings
-from xlingual.errors import ConfigError, OutputError
-
-# What a recipe does, as far as the comparison sees: it reads --config and leaves its results.
-STAND_IN = """
-import json, pathlib, sys, yaml
-config = yaml.safe_load(open(sys.argv[sys.argv.index("--config") + 1], encoding="utf-8"))
-out = pathlib.Path(config["output_dir"])
-out.mkdir(exist_ok=True)
-starts = out / "starts.txt"
-with starts.open("a") as file:
-    file.write(" ".join(sys.argv[3:]) + "\\n")
-if config.get("fails") and len(starts.read_text().splitlines()) <= config["fails"]:
-    sys.exit("Traceback ...\\nerror: no such file 酒店.csv")
-if config.get("sleeps"):
-    import time; time.sleep(config["sleeps"])
-(out / "all_results.json").write_text(json.dumps({"eval_zh_accuracy": 1.0}))
-"""
-
-
-@pytest.fixture
-def make_run(tmp_path):
-    recipe = tmp_path / "stand_in.py"
-    recipe.write_text(STAND_IN)
-
-    def make(method: str, seed: int = 0, **settings) -> ComparedRun:
-        return ComparedRun(method, seed, recipe, settings)
-
-    return make
-
-
-def starts(folder: Path) -> list[str]:
-    return (folder / "starts.txt").read_text().splitlines()
-
-
-def test_a_failure_stops_no_other_and_is_tried_again(tmp_path, make_run):
-    runs = [make_run("good"), make_run("bad", fails=1), make_run("later", 3)]
-    out = tmp_path / "out"
-    ended = run_all(runs, output_dir=out)
-    assert [run.error for run in ended] == [None, "exit code 1: no such file 酒店.csv", None]
-    assert [run.folder for run in ended] == [out / "good-0", out / "bad-0", out / "later-3"]
-    assert all(run.seconds > 0 for run in ended)
-
-    ended = run_all(runs, output_dir=out)
-    assert [run.error for run in ended] == [None] * 3
-    assert len(starts(out / "good-0")) == 1, "it had its result"
-    assert starts(out / "bad-0") == ["", "--resume_from_checkpoint true"]
-
-    run_all(runs, output_dir=out, overwrite=True)
-    assert starts(out / "good-0")[-1] == "--overwrite_output true"
-
-
-def test_other_settings_are_not_mixed_with_results_that_are_there(tmp_path, make_run):
-    run_all([make_run("m", max_steps=2)], output_dir=tmp_path / "out")
-    with pytest.raises(ConfigError, match="m-0 was begun with other settings"):
-        run_all([make_run("m", max_steps=3)], output_dir=tmp_path / "out")
-    config = yaml.safe_load((tmp_path / "out" / "m-0.yaml").read_text())
-    assert config == {"max_steps": 2, "seed": 0, "output_dir": str(tmp_path / "out" / "m-0")}
-
-
-def test_runs_go_side_by_side_each_on_its_device(tmp_path, make_run, monkeypatch):
-    seen = []
-    monkeypatch.setattr("xlingual.comparing.running._devices", lambda: ["3", "5"])
-    monkeypatch.setattr(
-        "xlingual.comparing.running._environment", lambda device, _: seen.append(device)
-    )
-    started = time.perf_counter()
-    run_all([make_run("m", seed, sleeps=2) for seed in range(2)], output_dir=tmp_path / "out")
-    assert time.perf_counter() - started < 3.9
-    assert sorted(seen) == ["3", "5"]
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="no flock")
-def test_a_run_that_still_goes_on_is_not_started_a_second_time(tmp_path, make_run):
-    import fcntl
-
-    (tmp_path / "out").mkdir()
-    with (tmp_path / "out" / "m-0.log").open("ab") as log:
-        fcntl.flock(log, fcntl.LOCK_EX)
-        with pytest.raises(OutputError, match="m-0 is still running"):
-            run_all([make_run("m")], output_dir=tmp_path / "out")
-
-
-def test_results_that_were_being_written_are_no_result(tmp_path, make_run):
-    folder = tmp_path / "out" / "m-0"
-    folder.mkdir(parents=True)
-    (folder / "all_results.json").write_text('{"eval_zh_rows": 2}')
-    (folder / "predictions_zh.jsonl").write_text("{}\n")
-    run_all([make_run("m")], output_dir=tmp_path / "out")
-    assert starts(folder) == ["--resume_from_checkpoint true"]
-
-
-def test_methods_by_what_the_data_allows():
-    known = {"zero_shot": (), "coral": ("target_unlabeled",), "dann": ("target_unlabeled",)}
-    choose = CompareArguments().choose_methods
-    assert choose(known, {"source_train"}) == ["zero_shot"]
-    given = {"source_train", "target_unlabeled"}
-    assert choose(known, given, left_out=["dann"]) == ["zero_shot", "coral"]
-    asked = CompareArguments(methods="dann, zero_shot").choose_methods
-    assert asked(known, given, left_out=["dann"]) == ["zero_shot", "dann"]
-    with pytest.raises(ConfigError, match="dann needs --target_unlabeled"):
-        asked(known, {"source_train"})
-    with pytest.raises(ConfigError, match="takes zero_shot, coral, dann; got 'magic'"):
-        CompareArguments(methods="magic").choose_methods(known, given)
-    with pytest.raises(ConfigError, match="--seeds"):
-        CompareArguments(seeds=[1, 1])
-
-
-def test_what_is_handed_on_and_what_is_not(tmp_path):
-    from xlingual import TransferArguments
-
-    args = TransferArguments(
-        output_dir=str(tmp_path), seed=5, learning_rate=1e-3, hub_token="hf_secret",
-        selection="source_dev", max_length=64,
-    )  # fmt: skip
-    expected = {"learning_rate": 1e-3, "selection": "source_dev", "max_length": 64}
-    assert changed_settings(args) == expected
+from tests.recipes.commands import QUICK, read_rows, write_rows
+from xlingual import cli
 
 
 @pytest.mark.slow
@@ -155,23 +36,17 @@ def test_compared_on_real_recipes(tmp_path, files, encoder, capsys):
     assert found["coral"]["p_value"] > 0
     assert found["zero_shot"]["p_value"] is None
     assert set(results["estimated_accuracy"]) <= {"zero_shot", "coral"}, "no estimate of a ceiling"
-    assert results["recommended_without_target_labels"] in ("zero_shot", "coral")
+    assert results["recommended_without_target_test_labels"] in ("zero_shot", "coral")
     table = (out / "table.md").read_text(encoding="utf-8")
     assert table.strip() in said
     assert "READ THE TARGET'S TEST LABELS" in table
 
-    # Every run is a command that the user can start: the same weights, and labels are its own.
-    again = python(
-        str(RECIPES / "zero_shot.py"), f"--config={out}/zero_shot-0.yaml",
-        f"--output_dir={tmp_path}/again", cwd=tmp_path,
-    )  # fmt: skip
-    assert again.returncode == 0, again.stderr
-    same = [
-        (f / "predictions_zh.jsonl").read_text() for f in (out / "zero_shot-0", tmp_path / "again")
-    ]
-    assert same[0] == same[1]
+    # Every run is a command that the user can start, and it gives the same again.
+    cli.main(["zero_shot", f"--config={out}/zero_shot-0.yaml", f"--output_dir={tmp_path}/again"])
+    again = (tmp_path / "again" / "predictions_zh.jsonl").read_text(encoding="utf-8")
+    assert again == (out / "zero_shot-0" / "predictions_zh.jsonl").read_text(encoding="utf-8")
 
-    # Started again there is nothing to run; a folder that is gone is run again.
+    # Started again there is nothing to run.
     before = (out / "runs.jsonl").read_text()
     cli.main(flags)
     assert (out / "runs.jsonl").read_text() == before
@@ -192,7 +67,7 @@ def test_without_test_labels_the_estimate_decides(tmp_path, files, encoder, caps
     results = json.loads((out / "results.json").read_text(encoding="utf-8"))
     assert results["sets"] == {}
     assert set(results["estimated_accuracy"]) == {"zero_shot", "coral"}
-    assert "recommended without target labels" in said
+    assert "recommended without target test labels" in said
     assert "READ THE TARGET'S TEST LABELS" not in said
     assert yaml.safe_load((out / "coral-0.yaml").read_text())["guard"] is False
 

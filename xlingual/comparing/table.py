@@ -50,7 +50,7 @@ class Comparison:
             "metric": self.metric, "methods": list(self.methods), "sets": sets,
             "costs": dict(self.costs), "estimated_accuracy": dict(self.estimates),
             "failed": dict(self.errors), "recommended_by_target_test_labels": self.best_measured,
-            "recommended_without_target_labels": self.best_estimated,
+            "recommended_without_target_test_labels": self.best_estimated,
         }  # fmt: skip
 
     def table(self) -> str:
@@ -99,7 +99,7 @@ class Comparison:
             )
         if self.best_estimated:
             how = "the highest estimate" if self.estimates else "the order of published evidence"
-            notes.append(f"recommended without target labels: {self.best_estimated} ({how})")
+            notes.append(f"recommended without target test labels: {self.best_estimated} ({how})")
         return notes
 
 

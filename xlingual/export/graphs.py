@@ -14,13 +14,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from xlingual.errors import ExportError
+from xlingual.errors import ExportError, ModelLoadError
 from xlingual.inference.loading import Classifier
-from xlingual.inference.onnx_session import PRECISIONS
+from xlingual.inference.onnx_session import PRECISIONS, load_onnx_model
 
 __all__ = ["config_of", "model_of", "write_graphs"]
 
 _EXTERNAL_FROM = 1_800_000_000  # bytes; a protobuf file holds less than 2 GiB
+_LONGEST_REASON = 200  # characters; onnxruntime lists every type that a node was given
 
 
 class _Logits(nn.Module):
@@ -41,17 +42,22 @@ def write_graphs(
     """Write the graphs of these precisions; int8 is made from fp32 in any case.
 
     Raises:
-        ExportError: The model does what the exporter cannot follow.
+        ExportError: The model does what the exporter cannot follow, or onnxruntime cannot run.
+        OSError: The disk is full or cannot be written.
     """
     model: Any = model_of(source)
     size = sum(p.numel() * p.element_size() for p in model.parameters())
     is_external = size > _EXTERNAL_FROM
     full = folder / PRECISIONS["fp32"]
     with _quiet():
-        program = _trace(source, opset=opset)
-        program.save(str(full), external_data=is_external)
+        with _export_errors(source, "converted to ONNX"):
+            program = _trace(source, opset=opset)
+            program.save(str(full), external_data=is_external)
+        _check_that_it_runs(source, folder, "fp32")
         if "int8" in precision:
-            _quantize(full, folder / PRECISIONS["int8"], is_external=is_external)
+            with _export_errors(source, "quantised to int8"):
+                _quantize(full, folder / PRECISIONS["int8"], is_external=is_external)
+            _check_that_it_runs(source, folder, "int8")
     if "fp32" not in precision:
         for path in folder.glob(f"{full.name}*"):
             path.unlink()
@@ -68,22 +74,41 @@ def _trace(source: Classifier, *, opset: int | None) -> Any:
         "token_type_ids": torch.zeros_like(ids),
     }
     dynamic = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
+    with torch.no_grad():
+        return torch.onnx.export(
+            _Logits(model_of(source), names).eval(),
+            tuple(values[name] for name in names),
+            dynamo=True,
+            input_names=names,
+            output_names=["logits"],
+            dynamic_shapes=((dynamic,) * len(names),),
+            opset_version=opset,
+            verbose=False,
+        )
+
+
+@contextmanager
+def _export_errors(source: Classifier, what: str) -> Iterator[None]:
+    """One error for whatever a model does that the tracer or the quantiser cannot follow."""
     try:
-        with torch.no_grad():
-            return torch.onnx.export(
-                _Logits(model_of(source), names).eval(),
-                tuple(values[name] for name in names),
-                dynamo=True,
-                input_names=names,
-                output_names=["logits"],
-                dynamic_shapes=((dynamic,) * len(names),),
-                opset_version=opset,
-                verbose=False,
-            )
-    except Exception as error:  # whatever a model does that the tracer cannot follow
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        yield
+    except OSError:  # a full disk is no fault of the model
+        raise
+    except Exception as error:
+        reason = next(iter(str(error).strip().splitlines()), "no reason given")
         raise ExportError(
-            f"{source.folder} cannot be converted to ONNX: {type(error).__name__}: {reason}"
+            f"{source.folder} cannot be {what}: {type(error).__name__}: {reason}"
+        ) from error
+
+
+def _check_that_it_runs(source: Classifier, folder: Path, precision: str) -> None:
+    try:
+        load_onnx_model(folder, precision=precision)
+    except ModelLoadError as error:
+        reason = next(iter(str(error.__cause__).strip().splitlines()), "no reason given")
+        raise ExportError(
+            f"onnxruntime cannot run the {precision} graph made of {source.folder}; leave the "
+            f"opset out, or name one that it knows ({reason[:_LONGEST_REASON]})"
         ) from error
 
 

@@ -20,7 +20,7 @@ from xlingual.errors import XlingualError
 from xlingual.hub.client import check_hub, prepare_repo, push_files, push_folder
 from xlingual.hub.folder import read_model_folder
 
-__all__ = ["PushingTrainer"]
+__all__ = ["PushingTrainer", "push_run"]
 
 logger = logging.getLogger(__name__)
 
@@ -233,3 +233,31 @@ def _in_background(function: Any) -> Any:
 
 
 _BACKGROUND = HfApi()  # it has one thread, so pushes come in the order they were asked for
+
+
+def push_run(args: TrainingArguments) -> CommitInfo | None:
+    """Push the folder of a run of several stages, from the main process.
+
+    Its trainers belong to the stages and have folders of their own; what is pushed is the folder
+    of the run, with the model that was kept, its card and its results.
+
+    Args:
+        args: The run's arguments: ``output_dir`` and ``hub_*``.
+
+    Returns:
+        The commit; None on other processes.
+
+    Raises:
+        XlingualError: As ``push_folder``; the folder is whole and can be pushed later.
+    """
+    if args.process_index != 0:
+        return None
+    folder = Path(args.output_dir or ".").absolute()
+    return push_folder(
+        folder,
+        args.hub_model_id or folder.name,
+        private=args.hub_private_repo,
+        token=args.hub_token,
+        revision=args.hub_revision,
+        replace_labels=getattr(args, "hub_replace_labels", False),
+    )

@@ -40,18 +40,26 @@ def count_usage(texts: Iterable[str], backend: Tokenizer, spec: dict[str, Any]) 
     unknown = backend.token_to_id(model["unk_token"]) if model.get("unk_token") else None
     for batch in batches_of(texts):
         usage.num_texts += len(batch)
-        for text, encoding in zip(batch, backend.encode_batch_fast(batch), strict=True):
-            usage.counts += np.bincount(encoding.ids, minlength=size)
-            if model["type"] == "WordPiece" and unknown in encoding.ids:
-                usage.unknown_parts |= unknown_paths(_words(text, backend), model)
+        all_ids = [encoding.ids for encoding in backend.encode_batch_fast(batch)]
+        usage.counts += np.bincount(np.concatenate(all_ids).astype(np.int64), minlength=size)
+        for text, ids in zip(batch, all_ids, strict=True):
+            if model["type"] == "WordPiece" and unknown in ids:
+                usage.unknown_parts |= unknown_paths(_words(text, backend, unknown), model)
     return usage
 
 
-def _words(text: str, backend: Tokenizer) -> list[str]:
-    normalized = backend.normalizer.normalize_str(text) if backend.normalizer else text
-    if backend.pre_tokenizer is None:
-        return [normalized]
-    return [word for word, _ in backend.pre_tokenizer.pre_tokenize_str(normalized)]
+def _words(text: str, backend: Tokenizer, unknown: int) -> set[str]:
+    """What may be an unknown word: of the text at large, and where added tokens cut it apart."""
+    encoding = backend.encode(text)
+    spans = zip(encoding.ids, encoding.offsets, strict=True)
+    parts = {text, *(text[start:end] for number, (start, end) in spans if number == unknown)}
+    words: set[str] = set()
+    for part in parts:
+        normalized = backend.normalizer.normalize_str(part) if backend.normalizer else part
+        words.add(normalized)
+        if backend.pre_tokenizer is not None:
+            words |= {word for word, _ in backend.pre_tokenizer.pre_tokenize_str(normalized)}
+    return words
 
 
 def select_tokens(
@@ -95,7 +103,7 @@ def select_tokens(
     kept, alone = set(required), closed(fixed)
     for token in wanted:
         more = closed([token])
-        if num_tokens is None or len(kept | more) <= num_tokens:
+        if num_tokens is None or len(kept) + len(more - kept) <= num_tokens:
             kept |= more
             alone |= more
     return kept, alone

@@ -1,0 +1,50 @@
+"""Which methods are compared, and what their runs are told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from xlingual import TransferArguments, load_transfer_data
+from xlingual.comparing import (
+    CompareArguments,
+    changed_settings,
+    embedded_roles,
+    sample_unlabeled,
+)
+from xlingual.errors import ConfigError
+
+
+def test_methods_by_what_the_data_allows():
+    known = {"zero_shot": (), "coral": ("target_unlabeled",), "dann": ("target_unlabeled",)}
+    choose = CompareArguments().choose_methods
+    assert choose(known, {"source_train"}) == ["zero_shot"]
+    given = {"source_train", "target_unlabeled"}
+    assert choose(known, given, left_out=["dann"]) == ["zero_shot", "coral"]
+    asked = CompareArguments(methods="dann, zero_shot").choose_methods
+    assert asked(known, given, left_out=["dann"]) == ["zero_shot", "dann"]
+    with pytest.raises(ConfigError, match="dann needs --target_unlabeled"):
+        asked(known, {"source_train"})
+    with pytest.raises(ConfigError, match="takes zero_shot, coral, dann; got 'magic'"):
+        CompareArguments(methods="magic").choose_methods(known, given)
+    with pytest.raises(ConfigError, match="--seeds"):
+        CompareArguments(seeds=[1, 1])
+
+
+def test_what_is_handed_on_and_what_is_not(tmp_path):
+    args = TransferArguments(
+        output_dir=str(tmp_path), seed=5, learning_rate=1e-3, hub_token="hf_secret",
+        selection="source_dev", max_length=64,
+    )  # fmt: skip
+    expected = {"learning_rate": 1e-3, "selection": "source_dev", "max_length": 64}
+    assert changed_settings(args) == expected
+
+
+def test_the_embedded_corpus_as_files():
+    roles = embedded_roles()
+    assert all(Path(path).is_file() for path in roles.values())
+    data = load_transfer_data(use=["source_train", "target_unlabeled"], **roles)
+    texts = sample_unlabeled(data, num_rows=7)
+    assert len(set(texts)) == 7
+    assert all(isinstance(text, str) for text in texts)
