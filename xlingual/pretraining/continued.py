@@ -116,8 +116,13 @@ def continue_pretraining(
         data_collator=WholeWordCollator(tokenizer, masked_share=masked_share),
         processing_class=tokenizer,
     )
+    was_sparse = getattr(model.config, "sparse_prediction", None)
+    if was_sparse is False:  # scores over the vocabulary for the masked tokens alone
+        model.config.sparse_prediction = model.sparse_prediction = True
     has_checkpoint = any(output_dir.glob("checkpoint-*/trainer_state.json"))
     trainer.train(resume_from_checkpoint=True if resume and has_checkpoint else None)
+    if was_sparse is False:
+        model.config.sparse_prediction = model.sparse_prediction = False
     trainer.save_model()
     return str(output_dir)
 
