@@ -262,7 +262,7 @@ def ready_graphs(exported, monkeypatch: pytest.MonkeyPatch) -> Exported:
                 path,
                 save_as_external_data=external_data,
                 location=f"{Path(path).name}.data",
-                size_threshold=0,
+                size_threshold=1_000,  # a graph's sizes and axes stay in it, as always
             )
 
     monkeypatch.setattr(graphs, "_trace", lambda source, opset: Program())

@@ -105,7 +105,8 @@ def _check_that_it_runs(source: Classifier, folder: Path, precision: str) -> Non
     try:
         load_onnx_model(folder, precision=precision)
     except ModelLoadError as error:
-        reason = next(iter(str(error.__cause__).strip().splitlines()), "no reason given")
+        lines = str(error.__cause__).strip().splitlines() or ["no reason given"]
+        reason = lines[0].rpartition(" failed:")[2]  # before it stands a folder that will be gone
         raise ExportError(
             f"onnxruntime cannot run the {precision} graph made of {source.folder}; leave the "
             f"opset out, or name one that it knows ({reason[:_LONGEST_REASON]})"
