@@ -2,8 +2,8 @@
 
     python benchmarks/trimming.py --kind Unigram --size 250000 --num_tokens 60000 en.jsonl zh.jsonl
 
-Trains a tokenizer on a sample of the texts, pads it to --size with made-up pieces of other scripts,
-puts a model with random weights on it, trims it to the texts and English and Chinese, and compares
+Trains a tokenizer on a sample of the texts, pads it to --size with made-up pieces of other scripts
+(and --own of Latin and Chinese script, to have as many as a large model has), puts a model with random weights on it, trims it to the texts and English and Chinese, and compares
 the pieces of every text and the logits of --texts of them (0: all), in batches of similar length.
 """
 
@@ -29,13 +29,14 @@ from xlingual.vocabulary import trim_vocabulary
 from xlingual.vocabulary.texts import corpus_files, read_texts
 
 SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+OWN_SCRIPTS = ((0x61, 0x7A), (0x4E00, 0x8FA0))
 OTHER_SCRIPTS = ((0x400, 0x450), (0xE01, 0xE2F), (0x621, 0x64A), (0x905, 0x939), (0xAC00, 0xAD00))
 
 
-def foreign_words(count: int) -> list[str]:
+def made_up_words(count: int, scripts: tuple[tuple[int, int], ...]) -> list[str]:
     generator, words = random.Random(0), dict[str, None]()
     while len(words) < count:
-        low, high = generator.choice(OTHER_SCRIPTS)
+        low, high = generator.choice(scripts)
         length = generator.randint(2, 6)
         words["".join(chr(generator.randrange(low, high)) for _ in range(length))] = None
     return list(words)
@@ -58,12 +59,12 @@ def untrained(kind: str) -> tuple[Tokenizer, Any]:
     return inner, lambda **common: trainers.BpeTrainer(initial_alphabet=alphabet, **common)
 
 
-def padded(inner: Tokenizer, kind: str, size: int) -> Tokenizer:
+def padded(inner: Tokenizer, kind: str, size: int, num_own: int) -> Tokenizer:
     """The tokenizer with made-up words of other scripts, and, for BPE, the merges to them."""
     spec = json.loads(inner.to_str())
     model = spec["model"]
     vocabulary: Any = model["vocab"]
-    words = foreign_words(size)
+    words = made_up_words(num_own, OWN_SCRIPTS) + made_up_words(size, OTHER_SCRIPTS)
     if kind == "Unigram":
         vocabulary += [["▁" + word, -12.0] for word in words[: size - len(vocabulary)]]
     elif kind == "WordPiece":
@@ -81,11 +82,13 @@ def padded(inner: Tokenizer, kind: str, size: int) -> Tokenizer:
     return Tokenizer.from_str(json.dumps(spec))
 
 
-def train(kind: str, texts: list[str], trained_size: int, size: int) -> Tokenizer:
-    inner, trainer = untrained(kind)
-    trainer = trainer(vocab_size=trained_size, special_tokens=SPECIALS, show_progress=False)
-    inner.train_from_iterator(texts, trainer)
-    inner = padded(inner, kind, size)
+def train(options: argparse.Namespace, texts: list[str]) -> Tokenizer:
+    inner, trainer = untrained(options.kind)
+    size = min(options.size, options.trained)
+    inner.train_from_iterator(
+        texts, trainer(vocab_size=size, special_tokens=SPECIALS, show_progress=False)
+    )
+    inner = padded(inner, options.kind, options.size, options.own)
     inner.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
@@ -95,7 +98,7 @@ def train(kind: str, texts: list[str], trained_size: int, size: int) -> Tokenize
 def build(options: argparse.Namespace, texts: list[str], folder: str) -> None:
     sample = random.Random(0).sample(texts, min(options.sample, len(texts)))
     began = time.perf_counter()
-    inner = train(options.kind, sample, min(options.size, options.trained), options.size)
+    inner = train(options, sample)
     names = dict(zip(("pad", "unk", "cls", "sep", "mask"), SPECIALS, strict=True))
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=inner, **{f"{role}_token": name for role, name in names.items()}
@@ -153,6 +156,7 @@ def main() -> None:
     add("--kind", choices=("Unigram", "WordPiece", "BPE"), default="Unigram")
     add("--size", type=int, default=250_000)
     add("--trained", type=int, default=20_000, help="how many of these come from the texts")
+    add("--own", type=int, default=0, help="made-up pieces in Latin and Chinese script")
     add("--sample", type=int, default=30_000, help="texts to train the tokenizer on")
     add("--num_tokens", type=int)
     add("--layers", type=int, default=1)

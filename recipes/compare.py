@@ -7,8 +7,9 @@ r"""No idea what to use: run several methods with several seeds on your data, an
 Methods: zero_shot, zero_shot_average; with --target_unlabeled frozen_features, self_training,
 continued_pretraining, dann, cdan, mmd, coral, recommended; with --target_train few_shot, joint and
 supervised, the ceiling: the target's labels alone. Left out: those that the data allows, without
-dann, cdan, mmd and joint. The recipes' flags are handed on to them. Every run has a folder, its
-settings (.yaml) and its log (.log) in --output_dir; started again, it goes on where it stopped.
+dann, cdan, mmd and joint. The recipes' flags are handed on to them. --num_workers runs go side by
+side; left out, one on each GPU. Every run has a folder, its settings (.yaml) and its log (.log) in
+--output_dir; started again, the comparison goes on where it stopped.
 """
 
 from pathlib import Path

@@ -414,3 +414,31 @@ def test_without_the_extra(encoder, tmp_path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     with pytest.raises(MissingDependencyError, match=r'pip install "xlingual\[export\]"'):
         export_onnx(encoder, tmp_path / "out")
+
+
+def test_a_half_predicted_file_goes_on_in_one_precision(exported, tmp_path) -> None:
+    from xlingual.errors import XlingualError
+    from xlingual.inference import predict_file
+
+    texts = tmp_path / "texts.jsonl"
+    texts.write_text('{"text": "房间很干净"}\n{"text": "太吵了"}\n' * 3, encoding="utf-8")
+    out = tmp_path / "out.jsonl"
+
+    class StopError(Exception):
+        pass
+
+    def stop(num_rows: int) -> None:
+        raise StopError
+
+    def predict(precision: str, **settings: Any) -> None:
+        predictor = Predictor.from_pretrained(
+            exported["modernbert"].folder, backend="onnxruntime", precision=precision
+        )
+        predict_file(predictor, str(texts), str(out), chunk_rows=2, **settings)
+
+    with pytest.raises(StopError):
+        predict("fp32", on_progress=stop)
+    with pytest.raises(XlingualError):
+        predict("int8", resume=True)
+    predict("fp32", resume=True)
+    assert len(out.read_text(encoding="utf-8").splitlines()) == 6

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     )
     from xlingual.export import ExportReport, export_onnx
     from xlingual.feature_extraction import extract_features
+    from xlingual.features import output_layer
     from xlingual.fit import TokenizerFit, tokenizer_fit
     from xlingual.frozen_encoder import FrozenEncoder, FrozenFeaturesArguments
     from xlingual.hub import push_folder, push_to_modelscope
@@ -60,13 +61,21 @@ if TYPE_CHECKING:
     from xlingual.inference import Prediction, Predictor, Span, predict_file
     from xlingual.inference.onnx_session import load_onnx_model
     from xlingual.labels import LabelSpace
+    from xlingual.language_adapters import (
+        LanguageAdapterArguments,
+        merge_language_adapter,
+        swap_language_adapter,
+        train_language_adapter,
+    )
     from xlingual.modeling import embedded_encoder, load_model, load_tokenizer
     from xlingual.multi_task import TaskHeads, number_groups, save_task_folders, temper_sizes
     from xlingual.output_bias import shift_output_bias
     from xlingual.parsing import parse_arguments
     from xlingual.pretraining import continue_pretraining
+    from xlingual.private import PrivateArguments, PrivateTrainer
     from xlingual.report import prepare_output_dir, write_report
     from xlingual.saving import merge_adapter
+    from xlingual.source_model import SourceFreeArguments, trained_label_space
     from xlingual.tasks import Task, get_task
     from xlingual.trainer import TransferTrainer
     from xlingual.training_args import TransferArguments
@@ -76,10 +85,12 @@ if TYPE_CHECKING:
         ConsistencyLoss,
         CoralLoss,
         DomainAdversarialLoss,
+        InformationMaximizationLoss,
         MaximumMeanDiscrepancyLoss,
         RDropLoss,
         TeacherEnsemble,
         UncertaintyWeights,
+        adapt_source_free,
         better_on,
         centring_shift,
         code_switch,
@@ -112,15 +123,20 @@ _HOMES = {
     "FewShotArguments": "arguments",
     "FrozenEncoder": "frozen_encoder",
     "FrozenFeaturesArguments": "frozen_encoder",
+    "InformationMaximizationLoss": "transfer",
     "LabelPredictions": "evaluation",
     "LabelSpace": "labels",
+    "LanguageAdapterArguments": "language_adapters",
     "MaximumMeanDiscrepancyLoss": "transfer",
     "ModelArguments": "arguments",
     "MultiTaskArguments": "arguments",
     "Prediction": "inference",
     "Predictor": "inference",
+    "PrivateArguments": "private",
+    "PrivateTrainer": "private",
     "RDropLoss": "transfer",
     "SaveError": "errors",
+    "SourceFreeArguments": "source_model",
     "Span": "inference",
     "Task": "tasks",
     "TaskHeads": "multi_task",
@@ -136,6 +152,7 @@ _HOMES = {
     "UncertaintyWeights": "transfer",
     "UnlabeledTargetArguments": "arguments",
     "XlingualError": "errors",
+    "adapt_source_free": "transfer",
     "better_on": "transfer",
     "bitext_agreement": "evaluation",
     "centring_shift": "transfer",
@@ -161,8 +178,10 @@ _HOMES = {
     "load_tokenizer": "modeling",
     "load_transfer_data": "data",
     "merge_adapter": "saving",
+    "merge_language_adapter": "language_adapters",
     "mix_domains": "data",
     "number_groups": "multi_task",
+    "output_layer": "features",
     "parse_arguments": "parsing",
     "predict_file": "inference",
     "prepare_output_dir": "report",
@@ -182,8 +201,11 @@ _HOMES = {
     "save_task_folders": "multi_task",
     "self_train": "transfer",
     "shift_output_bias": "output_bias",
+    "swap_language_adapter": "language_adapters",
     "temper_sizes": "multi_task",
     "tokenizer_fit": "fit",
+    "train_language_adapter": "language_adapters",
+    "trained_label_space": "source_model",
     "translate_rows": "data",
     "translate_texts": "translation",
     "translations_of": "translation",
@@ -210,15 +232,20 @@ __all__ = [
     "FewShotArguments",
     "FrozenEncoder",
     "FrozenFeaturesArguments",
+    "InformationMaximizationLoss",
     "LabelPredictions",
     "LabelSpace",
+    "LanguageAdapterArguments",
     "MaximumMeanDiscrepancyLoss",
     "ModelArguments",
     "MultiTaskArguments",
     "Prediction",
     "Predictor",
+    "PrivateArguments",
+    "PrivateTrainer",
     "RDropLoss",
     "SaveError",
+    "SourceFreeArguments",
     "Span",
     "Task",
     "TaskHeads",
@@ -234,6 +261,7 @@ __all__ = [
     "UncertaintyWeights",
     "UnlabeledTargetArguments",
     "XlingualError",
+    "adapt_source_free",
     "better_on",
     "bitext_agreement",
     "centring_shift",
@@ -259,8 +287,10 @@ __all__ = [
     "load_tokenizer",
     "load_transfer_data",
     "merge_adapter",
+    "merge_language_adapter",
     "mix_domains",
     "number_groups",
+    "output_layer",
     "parse_arguments",
     "predict_file",
     "prepare_output_dir",
@@ -280,8 +310,11 @@ __all__ = [
     "save_task_folders",
     "self_train",
     "shift_output_bias",
+    "swap_language_adapter",
     "temper_sizes",
     "tokenizer_fit",
+    "train_language_adapter",
+    "trained_label_space",
     "translate_rows",
     "translate_texts",
     "translations_of",

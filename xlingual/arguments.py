@@ -12,8 +12,11 @@ from xlingual.errors import ConfigError
 
 __all__ = [
     "DataArguments",
+    "DistillArguments",
     "FewShotArguments",
     "ModelArguments",
+    "MultiTaskArguments",
+    "TranslateTrainArguments",
     "UnlabeledTargetArguments",
     "option",
 ]
@@ -22,6 +25,11 @@ REGIMES = ("joint", "sequential")
 UNLABELED_TARGET_METHODS = (
     "recommended", "self_training", "continued_pretraining", "dann", "cdan", "mmd", "coral",
 )  # fmt: skip
+
+TRANSLATE_TRAIN_METHODS = (
+    "translations", "bitext_consistency", "code_switching", "continual_alignment", "translate_test",
+)  # fmt: skip
+LOSS_WEIGHTS = ("fixed", "uncertainty")
 
 
 def option(default: Any, text: str) -> Any:
@@ -127,3 +135,146 @@ class UnlabeledTargetArguments:
             raise ConfigError(
                 f"--self_training_rounds must be at least 1; got {self.self_training_rounds}"
             )
+
+
+@dataclass
+class TranslateTrainArguments:
+    """What carries the task across: translations, a translator, sentence pairs or a dictionary."""
+
+    method: str | None = option(
+        None,
+        "translations, bitext_consistency, code_switching, continual_alignment or translate_test; "
+        "left out: what is given decides.",
+    )
+    translations: str | None = option(
+        None, "File of translations, a line for each row of source_train (target_test, for "
+        'translate_test); "column": the column translation or view_text of the rows themselves.',
+    )  # fmt: skip
+    translation_model: str | None = option(
+        None, "Folder or hub id of a translation model (Marian, NLLB, M2M-100)."
+    )
+    translation_cache: str | None = option(
+        None, "File that keeps what was translated; left out: translations.jsonl in output_dir."
+    )
+    translation_batch_size: int = option(32, "Texts that are translated at a time.")
+    translation_beams: int = option(1, "Beams of the translator; 1 is greedy.")
+    consistency: bool = option(
+        False, "With translations: also teach each translation what its source row is predicted as."
+    )
+    bitext: str | None = option(None, "English<TAB>Chinese file(s), comma-separated, maybe .gz.")
+    bitext_threshold: float = option(
+        0.6, "Sentence pairs that the teacher is less sure of are not used."
+    )
+    bitext_rows: int = option(30_000, "Sentence pairs used at most.")
+    dictionary: str | None = option(None, "CC-CEDICT, or two columns with a tab between them.")
+    guard: bool = option(True, "Keep the zero-shot model when the new one shows signs of collapse.")
+
+    def __post_init__(self) -> None:
+        given = {
+            "translations": bool(self.translations or self.translation_model),
+            "bitext_consistency": bool(self.bitext),
+            "code_switching": bool(self.dictionary),
+        }
+        needed = {
+            "translations": "--translations or --translation_model",
+            "bitext_consistency": "--bitext",
+            "code_switching": "--dictionary",
+        }
+        if self.method is None:
+            found = [name for name, is_given in given.items() if is_given]
+            if len(found) != 1:
+                raise ConfigError(
+                    f"give one of {', '.join(needed.values())}, or say with --method which of "
+                    f"them to use; got {', '.join(needed[name] for name in found) or 'none'}"
+                )
+            self.method = found[0]
+        if self.method not in TRANSLATE_TRAIN_METHODS:
+            raise ConfigError(
+                f"--method takes {', '.join(TRANSLATE_TRAIN_METHODS)}; got {self.method!r}"
+            )
+        same = {"translate_test": "translations", "continual_alignment": "bitext_consistency"}
+        kind = same.get(self.method, self.method)
+        if not given[kind]:
+            raise ConfigError(f"--method {self.method} needs {needed[kind]}")
+        if self.translations and self.translation_model:
+            raise ConfigError("--translations and --translation_model exclude each other")
+        if min(self.translation_batch_size, self.translation_beams, self.bitext_rows) < 1:
+            raise ConfigError(
+                "--translation_batch_size, --translation_beams and --bitext_rows must be at least 1"
+            )
+        _check_threshold("bitext_threshold", self.bitext_threshold)
+
+
+@dataclass
+class DistillArguments:
+    """Whose knowledge is taken over, and on what text."""
+
+    teachers: str | None = option(
+        None, "Folder(s) or hub id(s) of trained classifiers, comma-separated, each path[*weight]."
+    )
+    bitext: str | None = option(
+        None, "English<TAB>Chinese file(s): the teachers read the English side, the student the "
+        "Chinese one.",
+    )  # fmt: skip
+    bitext_threshold: float = option(
+        0.6, "Sentence pairs that the teachers are less sure of are not used."
+    )
+    bitext_rows: int = option(30_000, "Sentence pairs used at most.")
+
+    def __post_init__(self) -> None:
+        _check_threshold("bitext_threshold", self.bitext_threshold)
+        if self.bitext_rows < 1:
+            raise ConfigError(f"--bitext_rows must be at least 1; got {self.bitext_rows}")
+        if not self.teacher_weights:
+            raise ConfigError("--teachers needs the folder of a trained classifier, or several")
+
+    @property
+    def teacher_weights(self) -> dict[str, float]:
+        """Weight by teacher, 1 where none was given."""
+        weights: dict[str, float] = {}
+        for part in (self.teachers or "").split(","):
+            path, star, weight = (piece.strip() for piece in part.rpartition("*"))
+            path, weight = (path, weight) if star else (weight, "1")
+            try:
+                value = float(weight)
+            except ValueError:
+                value = 0.0
+            if (part.strip() and not 0 < value < float("inf")) or path in weights:
+                raise ConfigError(
+                    "--teachers takes path[*weight], comma-separated, each path once and each "
+                    f"weight above 0; got {part.strip()!r}"
+                )
+            if path:
+                weights[path] = value
+        return weights
+
+
+@dataclass
+class MultiTaskArguments:
+    """How several tasks or domains share one encoder."""
+
+    separate_heads: bool = option(
+        False, "The names in source_train are tasks, each with its own labels and head; otherwise "
+        "they are domains of one task.",
+    )  # fmt: skip
+    loss_weights: str = option(
+        "fixed", "fixed (those of the data arguments, path*weight) or uncertainty (learnt)."
+    )
+    sampling_temperature: float = option(
+        1.0, "T: rows of small sets are repeated until sizes are as n^(1/T); 1 repeats none."
+    )
+
+    def __post_init__(self) -> None:
+        if self.loss_weights not in LOSS_WEIGHTS:
+            raise ConfigError(
+                f"--loss_weights takes {', '.join(LOSS_WEIGHTS)}; got {self.loss_weights!r}"
+            )
+        if not self.sampling_temperature >= 1:
+            raise ConfigError(
+                f"--sampling_temperature must be at least 1; got {self.sampling_temperature}"
+            )
+
+
+def _check_threshold(name: str, value: float) -> None:
+    if not 0 <= value < 1:
+        raise ConfigError(f"--{name} must be at least 0 and below 1; got {value}")

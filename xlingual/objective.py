@@ -143,7 +143,10 @@ class Objective:
                     progress=progress,
                 )
             )
-        return self._row_losses(logits[:size], inputs).sum(), regularizer, outputs
+        row_losses = self._row_losses(logits[:size], inputs)
+        if loss is not None:
+            row_losses = loss.scale_rows(row_losses, inputs)
+        return row_losses.sum(), regularizer, outputs
 
     def split_state(
         self, model: nn.Module, state: dict[str, Tensor] | None, folder: str | Path

@@ -222,7 +222,7 @@ class TransferTrainer(PushingTrainer):
         if self._signature_columns is None:
             super()._set_signature_columns_if_needed()
             columns: Any = self._signature_columns
-            columns += ["domain", "weight", "soft_labels"]
+            columns += ["domain", "group", "weight", "soft_labels"]
             columns += [f"view_{name}" for name in self.processing_class.model_input_names]
 
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Any:

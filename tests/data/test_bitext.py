@@ -14,9 +14,10 @@ from xlingual.data.bitext import (
     drop_reason,
     normalize_chinese,
     read_bitext,
+    read_bitexts,
     strip_markup,
 )
-from xlingual.errors import DataError
+from xlingual.errors import ConfigError, DataError
 
 
 @pytest.mark.parametrize(
@@ -128,3 +129,37 @@ def test_a_file_that_is_not_utf8_is_a_data_error(tmp_path: Path) -> None:
     path.write_bytes("He is free.\t他是自由的。\n".encode("gbk"))
     with pytest.raises(DataError, match="UTF-8"):
         read_bitext(path)
+
+
+def test_swapped_columns_are_named_as_such(tmp_path):
+    rows = [
+        "房间很干净也很安静。\tThe room was clean and quiet.",
+        "她昨天回家了。\tShe went home yesterday.",
+    ]
+    path = tmp_path / "pairs.tsv"
+    path.write_text("\n".join([*rows, "Good morning to you.\t早上好。"]) + "\n", encoding="utf-8")
+    with pytest.raises(DataError, match="the columns of 'pairs' seem to be swapped: 2 rows"):
+        read_bitext(path)
+
+
+def test_a_few_swapped_rows_are_dropped(tmp_path):
+    rows = [
+        "Good morning to you.\t早上好。",
+        "She went home.\t她回家了。",
+        "他走了。\tHe went away.",
+    ]
+    path = tmp_path / "pairs.tsv"
+    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    bitext = read_bitext(path)
+    assert len(bitext) == 2
+    assert bitext.dropped["language"] == 1
+
+
+def test_several_files_are_read_as_one(tmp_path):
+    for name, row in (("a", "Good morning to you.\t早上好。"), ("b", "She went home.\t她回家了。")):
+        (tmp_path / f"{name}.tsv").write_text(row + "\n", encoding="utf-8")
+    bitext = read_bitexts(f"{tmp_path}/a.tsv, {tmp_path}/b.tsv")
+    assert bitext.chinese == ["早上好。", "她回家了。"]
+    assert bitext.name == "a+b"
+    with pytest.raises(ConfigError, match="comma-separated"):
+        read_bitexts("a.tsv,")

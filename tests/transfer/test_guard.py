@@ -128,3 +128,10 @@ def test_the_guard_reads_no_target_label():
     poisoned = UNLABELED.add_column("label", ["negative"] * 12 + ["positive"] * 8)
     teacher, student = RuleLearner(reads), RuleLearner(one_more)
     assert safer_of(teacher, student, unlabeled=poisoned) is student
+
+
+def test_without_target_text_the_source_alone_decides() -> None:
+    good, bad = Model([1, 0, 1, 0]), Model([0, 1, 1, 0])
+    assert safer_of(good, bad, unlabeled=None, source_validation=HELD_OUT) is good
+    assert safer_of(bad, good, unlabeled=None, source_validation=HELD_OUT) is good
+    assert safer_of(bad, good, unlabeled=None) is good

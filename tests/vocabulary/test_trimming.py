@@ -2,97 +2,25 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tokenizers import (
-    Tokenizer,
-    decoders,
-    models,
-    normalizers,
-    pre_tokenizers,
-    processors,
-    trainers,
-)
 from transformers import (
     AutoModelForMaskedLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
-    BertConfig,
-    ModernBertConfig,
-    PreTrainedTokenizerFast,
-    RobertaConfig,
-    XLMRobertaConfig,
     pipeline,
 )
 
+from tests.vocabulary.tiny_tokenizers import KINDS, TEXTS, config_of, fast, trained
 from xlingual.errors import ConfigError, ModelLoadError, OutputError
 from xlingual.vocabulary import trim_vocabulary
-
-TEXTS = [
-    "The room was clean and quiet, we loved the breakfast.",
-    "房间干净又安静，我们很喜欢早餐。",
-    "這家飯店的房間很乾淨，早餐也不錯。",
-    "WiFi很快，check in只要5分钟！",
-    "Slow service, the shower broke on the 2nd day.",
-]
-FOREIGN = [
-    "Номер был чистый и тихий, завтрак понравился.",
-    "ห้องสะอาดและเงียบมาก อาหารเช้าดี",
-    "كانت الغرفة نظيفة وهادئة والفطور جيد",
-]
-SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-KINDS = ("WordPiece", "Unigram", "BPE", "byte-level BPE", "BPE with byte fallback")
-
-
-def _trained(kind: str) -> Tokenizer:
-    common = {"special_tokens": SPECIALS, "show_progress": False}
-    if kind == "WordPiece":
-        inner = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-        inner.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-        trainer = trainers.WordPieceTrainer(vocab_size=500, min_frequency=1, **common)
-    elif kind == "Unigram":
-        inner = Tokenizer(models.Unigram())
-        inner.normalizer = normalizers.NFKC()
-        inner.pre_tokenizer = pre_tokenizers.Metaspace()
-        trainer = trainers.UnigramTrainer(vocab_size=400, unk_token="[UNK]", **common)
-    elif kind == "byte-level BPE":
-        inner = Tokenizer(models.BPE())
-        inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-        inner.decoder = decoders.ByteLevel()
-        alphabet = pre_tokenizers.ByteLevel.alphabet()
-        trainer = trainers.BpeTrainer(vocab_size=600, initial_alphabet=alphabet, **common)
-    else:
-        byte_fallback = kind.endswith("fallback")
-        inner = Tokenizer(models.BPE(unk_token="[UNK]", byte_fallback=byte_fallback))
-        inner.pre_tokenizer = pre_tokenizers.Metaspace()
-        if byte_fallback:
-            common["special_tokens"] = [*SPECIALS, *(f"<0x{byte:02X}>" for byte in range(256))]
-        trainer = trainers.BpeTrainer(vocab_size=700, **common)
-    inner.train_from_iterator((TEXTS + FOREIGN) * 4, trainer)
-    inner.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    return inner
-
-
-def _config(kind: str, size: int):
-    shape = {
-        "vocab_size": size, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2,
-        "intermediate_size": 48, "max_position_embeddings": 130, "pad_token_id": 0,
-        "bos_token_id": 2, "eos_token_id": 3, "id2label": {0: "差评", 1: "好评"},
-    }  # fmt: skip
-    if kind == "WordPiece":
-        return BertConfig(**shape)
-    if kind == "Unigram":
-        return XLMRobertaConfig(**shape)
-    if kind == "BPE":
-        return ModernBertConfig(**shape, cls_token_id=2, sep_token_id=3)
-    return RobertaConfig(**shape)
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -102,10 +30,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def folders(kind: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    names = dict(zip(("pad", "unk", "cls", "sep", "mask"), SPECIALS, strict=True))
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=_trained(kind), **{f"{role}_token": name for role, name in names.items()}
-    )
+    tokenizer = fast(trained(kind))
     found = {}
     for head, auto in (
         ("lm", AutoModelForMaskedLM),
@@ -113,10 +38,16 @@ def folders(kind: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pa
     ):
         found[head] = tmp_path_factory.mktemp(head)
         torch.manual_seed(1)
-        auto.from_config(_config(kind, len(tokenizer))).save_pretrained(found[head])
+        auto.from_config(config_of(kind, len(tokenizer))).save_pretrained(found[head])
         tokenizer.save_pretrained(found[head])
     (found["labels"] / "calibration.json").write_text('{"calibration_temperature": 1.4}')
     return found
+
+
+def loaded(auto: Any, folder: Path) -> Any:
+    """A copy, in memory of its own: in a mapped file the same matrix may stand at an address of
+    another alignment, where matrix products are summed in another order."""
+    return copy.deepcopy(auto.from_pretrained(folder)).eval()
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +68,7 @@ def test_pieces_and_logits_stay(folders: dict[str, Path], tmp_path: Path, head: 
     assert json.loads((output / "trim_report.json").read_text())["num_texts"] == len(TEXTS)
 
     auto = AutoModelForMaskedLM if head == "lm" else AutoModelForSequenceClassification
-    old, new = (auto.from_pretrained(folder).eval() for folder in (folders[head], output))
+    old, new = (loaded(auto, folder) for folder in (folders[head], output))
     before, after = (AutoTokenizer.from_pretrained(folder) for folder in (folders[head], output))
     assert new.config.vocab_size == len(after) == report.vocabulary_after
     assert new.config.pad_token_id == after.pad_token_id
@@ -149,11 +80,15 @@ def test_pieces_and_logits_stay(folders: dict[str, Path], tmp_path: Path, head: 
     for text in TEXTS:
         assert before.tokenize(text) == after.tokenize(text)
         with torch.no_grad():
-            expected = old(**before(text, return_tensors="pt")).logits
-            logits = new(**after(text, return_tensors="pt")).logits
-        if head == "lm":
-            expected = expected[..., columns]
-        torch.testing.assert_close(logits, expected, rtol=0, atol=1e-6)
+            expected = old(**before(text, return_tensors="pt"), output_hidden_states=True)
+            found = new(**after(text, return_tensors="pt"), output_hidden_states=True)
+        for states in zip(expected.hidden_states, found.hidden_states, strict=True):
+            assert torch.equal(*states)
+        if head == "labels":
+            assert torch.equal(found.logits, expected.logits)
+        else:  # a product with fewer columns may be summed in another order
+            logits = expected.logits[..., columns]
+            torch.testing.assert_close(found.logits, logits, rtol=0, atol=1e-6)
 
 
 def test_languages_drop_other_scripts(folders: dict[str, Path], kind: str, by_language) -> None:
@@ -162,7 +97,8 @@ def test_languages_drop_other_scripts(folders: dict[str, Path], kind: str, by_la
         assert before.tokenize(text) == after.tokenize(text)
     assert len(after) < len(before)
     if "byte-level" not in kind:
-        assert not any("\u0400" <= c < "\u0e80" for token in after.get_vocab() for c in token)
+        foreign = [t for t in after.get_vocab() if any("\u0400" <= c < "\u0e80" for c in t)]
+        assert len(foreign) <= (kind == "Unigram")  # the piece of the lowest score, whatever it is
 
 
 @settings(

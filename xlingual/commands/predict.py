@@ -38,7 +38,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add("--model_revision", help="branch, tag or commit of the model on the hub")
     add("--backend", default="torch", help="torch (default) or onnxruntime")
     add("--device", help="cpu, cuda, cuda:1, mps; left out: the GPU where there is one")
-    add("--precision", default="auto", help="auto (default), fp32, bf16 or fp16")
+    add("--precision", default="auto", help="auto, fp32, bf16, fp16; onnxruntime: fp32, int8")
     add("--max_length", type=int, help="tokens of a row; left out: as in training")
     add("--token_budget", type=int, help="rows x longest row of a batch; 1024, on a GPU 65536")
     add("--chunk_rows", type=int, default=4_096, help="rows read and written together; 4096")

@@ -40,7 +40,7 @@ def main(argv: list[str]) -> None:
     report = trim_vocabulary(
         options.model,
         options.output,
-        languages=options.languages.split(",") if options.languages else None,
+        languages=options.languages,
         corpus=options.corpus,
         text_column=options.text_column,
         keep_tokens=options.keep_tokens,

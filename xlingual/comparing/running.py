@@ -12,7 +12,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -119,7 +119,9 @@ def run_all(
     crew = _Crew(folder, places, num_workers, overwrite)
     with ThreadPoolExecutor(num_workers) as pool:
         try:
-            errors = list(pool.map(crew.work, open_runs))
+            futures = [pool.submit(crew.work, run) for run in open_runs]
+            wait(futures, return_when=FIRST_EXCEPTION)
+            errors = [future.result() for future in futures if future.done()]
         finally:  # after an error or Ctrl-C: begin nothing, and leave nothing running
             crew.stop()
             pool.shutdown(cancel_futures=True)

@@ -1,6 +1,6 @@
 """Data: loading, cleaning, encoding, sampling, and the embedded corpus. It flows one way."""
 
-from xlingual.data.bitext import Bitext, read_bitext
+from xlingual.data.bitext import Bitext, read_bitext, read_bitexts
 from xlingual.data.cleaning import find_overlap, write_rejected
 from xlingual.data.collating import TransferCollator
 from xlingual.data.columns import Columns
@@ -12,6 +12,7 @@ from xlingual.data.mixing import mix_domains
 from xlingual.data.sampling import TransferSampler
 from xlingual.data.sets import TransferData, hold_out, load_transfer_data
 from xlingual.data.sources import DataSource, parse_sources
+from xlingual.data.translations import check_translations, read_translations, translate_rows
 
 __all__ = [
     "ROLES",
@@ -22,6 +23,7 @@ __all__ = [
     "TransferCollator",
     "TransferData",
     "TransferSampler",
+    "check_translations",
     "embedded_corpus",
     "encode",
     "find_overlap",
@@ -32,7 +34,10 @@ __all__ = [
     "mix_domains",
     "parse_sources",
     "read_bitext",
+    "read_bitexts",
     "read_dictionary",
+    "read_translations",
+    "translate_rows",
     "word_translations",
     "write_rejected",
 ]

@@ -15,9 +15,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from xlingual.errors import DataError
+from xlingual.errors import ConfigError, DataError
 
-__all__ = ["Bitext", "clean_pairs", "drop_reason", "read_bitext", "strip_markup"]
+__all__ = [
+    "Bitext",
+    "clean_pairs",
+    "drop_reason",
+    "read_bitext",
+    "read_bitexts",
+    "strip_markup",
+]
 
 HAN = r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _HAN = re.compile(f"[{HAN}]")
@@ -141,8 +148,9 @@ def clean_pairs(
             with many sources teaches little and fills batches with false negatives.
 
     Raises:
-        DataError: No pair survives.
+        DataError: No pair survives, or most rows are the other way round.
     """
+    num_swapped = 0
     bitext = Bitext(name=name, english=[], chinese=[])
     seen: set[tuple[str, str]] = set()
     targets: Counter[str] = Counter()
@@ -156,11 +164,18 @@ def clean_pairs(
             reason = "identical_target"
         if reason is not None:
             bitext.dropped[reason] += 1
+            num_swapped += _is_chinese(raw_english) and _is_english(raw_chinese)
             continue
         seen.add((english, chinese))
         targets[chinese] += 1
         bitext.english.append(english)
         bitext.chinese.append(chinese)
+    if num_swapped > len(bitext):
+        raise DataError(
+            f"the columns of {name!r} seem to be swapped: {num_swapped} rows are Chinese, then "
+            f"English, and {len(bitext)} English, then Chinese; expected English in the first "
+            "column and Chinese in the second"
+        )
     if not bitext.english:
         raise DataError(
             f"no usable English-Chinese pair in {name!r}: dropped {dict(bitext.dropped)}; "
@@ -177,11 +192,30 @@ def read_bitext(path: str | Path, *, name: str | None = None) -> Bitext:
         name: Name of the source; the file name without its suffixes by default.
 
     Raises:
-        DataError: The file cannot be read, a line has no tab (named by its number), or no pair
-            survives the cleaning.
+        DataError: The file cannot be read, a line has no tab (named by its number), the columns
+            are swapped, or no pair survives the cleaning.
     """
     path = Path(path)
     return clean_pairs(_read_rows(path), name=name or path.name.split(".")[0])
+
+
+def read_bitexts(paths: str) -> Bitext:
+    """Read comma-separated bitext files as one, in the order they are given.
+
+    Raises:
+        ConfigError: There is no path between two commas.
+        DataError: As ``read_bitext``.
+    """
+    parts = [part.strip() for part in paths.split(",")]
+    if not all(parts):
+        raise ConfigError(f"--bitext takes one file or several, comma-separated; got {paths!r}")
+    bitexts = [read_bitext(part) for part in parts]
+    return Bitext(
+        name="+".join(bitext.name for bitext in bitexts),
+        english=[text for bitext in bitexts for text in bitext.english],
+        chinese=[text for bitext in bitexts for text in bitext.chinese],
+        dropped=sum((bitext.dropped for bitext in bitexts), Counter()),
+    )
 
 
 def open_text(path: Path) -> Iterator[str]:

@@ -32,7 +32,8 @@ def encode(
 
     Args:
         dataset: Canonical columns (``text``, ``text_pair``, ``label`` or ``labels``), and
-            optionally ``domain`` (0 source, 1 target), ``weight`` (a factor on the row's loss),
+            optionally ``domain`` (0 source, 1 target), ``group`` (a number of its task or data set,
+            for losses that tell them apart), ``weight`` (a factor on the row's loss),
             ``soft_labels`` (a teacher's probabilities by label name) and ``view_text`` or
             ``view_text_pair`` (a second text of the row).
         tokenizer: The tokenizer of the model that will read the rows.
@@ -101,6 +102,8 @@ def _encode_batch(
         tokens = tokenizer(*views, truncation=True, max_length=max_length)
         encoded |= {f"{VIEW_PREFIX}{name}": values for name, values in tokens.items()}
     encoded["domain"] = batch.get("domain") or [SOURCE] * size
+    if "group" in batch:
+        encoded["group"] = batch["group"]
     # A set without weights, put together with one that has them, has None in their place.
     weights = batch.get("weight") or [None] * size
     encoded["weight"] = [1.0 if weight is None else float(weight) for weight in weights]

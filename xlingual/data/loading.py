@@ -32,7 +32,7 @@ from xlingual.tasks import Task
 if TYPE_CHECKING:
     from datasets import Dataset, Features
 
-__all__ = ["LabelPolicy", "LoadedData", "load_source"]
+__all__ = ["LabelPolicy", "LoadedData", "load_source", "open_source"]
 
 logger = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ def load_source(
     """
     if labels not in ("required", "optional", "drop"):
         raise ConfigError(f"labels must be 'required', 'optional' or 'drop'; got {labels!r}")
-    table = _open(source)
+    table = open_source(source)
     if columns is None or file_format(source.path) == "conll":
         columns = Columns()  # a conll file itself says what its columns are
     used = resolve_columns(
@@ -221,7 +221,12 @@ def _row_weight(value: object) -> float:
     return weight
 
 
-def _open(source: DataSource) -> Table:
+def open_source(source: DataSource) -> Table:
+    """Open a data source of any kind; its rows are read when they are asked for.
+
+    Raises:
+        DataError: It does not exist, or is of an unknown kind.
+    """
     path = os.path.expanduser(source.path)
     if os.path.isdir(path):
         return open_folder(source)

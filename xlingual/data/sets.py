@@ -102,6 +102,7 @@ def load_transfer_data(
     label_map: str | None = None,
     max_train_rows: int | None = None,
     allow_other_target_labels: bool = False,
+    label_space: LabelSpace | None = None,
     rejected_to: str | None = None,
     seed: int = 0,
     **options: str | None,
@@ -118,6 +119,7 @@ def load_transfer_data(
         label_map: Renames labels, ``"1=positive,0=negative"``.
         max_train_rows: Keep a random sample of so many rows of each training set.
         allow_other_target_labels: Whether the target may have a label space of its own.
+        label_space: The labels of a trained model, where no source row is read.
         rejected_to: Folder for ``rejected_rows.jsonl``, written if a row was rejected.
         seed: Seed of sampling and holding out.
         options: A spec for each role (``source_train="reviews.csv"``, ...) and the column names
@@ -162,7 +164,7 @@ def load_transfer_data(
     if "source_validation" in use and not sets["source_validation"]:
         _hold_out_validation(sets, the_task, seed)
     source_space, target_space = _label_spaces(
-        sets, the_task, allow_other_target_labels=allow_other_target_labels
+        sets, the_task, label_space, allow_other_target_labels=allow_other_target_labels
     )
     _warn_of_overlap(sets, the_task)
     return TransferData(
@@ -248,10 +250,14 @@ def _label_names(sets: Sets, task: Task) -> Counter[str]:
 
 
 def _label_spaces(
-    sets: dict[str, Sets], task: Task, *, allow_other_target_labels: bool
+    sets: dict[str, Sets],
+    task: Task,
+    known: LabelSpace | None = None,
+    *,
+    allow_other_target_labels: bool,
 ) -> tuple[LabelSpace, LabelSpace]:
     """The source's labels, and the target's where it may have others."""
-    source = LabelSpace.from_labels(_label_names(sets["source_train"], task))
+    source = known or LabelSpace.from_labels(_label_names(sets["source_train"], task))
     if len(source) < 2 and task.name != "multi_label":
         raise LabelSpaceError(
             f"source_train has one label only ({source.names[0]}); a classifier needs two or more; "

@@ -68,4 +68,5 @@ def load_onnx_model(
         logits: np.ndarray = session.run(["logits"], feed)[0]
         return logits
 
+    run.dtype = kind  # type: ignore[attr-defined]  # a resumed file must go on in the same one
     return run

@@ -115,7 +115,8 @@ class Predictor:
             max_length: Tokens of a row; ``None``: as in training, or what the model can read.
             token_budget: Tokens of a batch; ``None``: 1,024, on a GPU 65,536.
             precision: ``"auto"`` (bfloat16 on a GPU that computes in it, else float32), ``"fp32"``,
-                ``"bf16"`` or ``"fp16"``.
+                ``"bf16"`` or ``"fp16"``; with onnxruntime ``"auto"`` (fp32, or int8 where it stands
+                alone), ``"fp32"`` or ``"int8"``.
 
         Raises:
             ModelLoadError: It is no such model, its weights are pickled, or an adapter's base is

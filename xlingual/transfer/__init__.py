@@ -13,14 +13,18 @@ from xlingual.transfer.code_switching import code_switch
 from xlingual.transfer.consistency import ConsistencyLoss
 from xlingual.transfer.coral import CoralLoss
 from xlingual.transfer.dann import DomainAdversarialLoss
+from xlingual.transfer.distillation import TeacherEnsemble, fuse_probs
 from xlingual.transfer.embedding_propagation import propagate_embeddings
 from xlingual.transfer.few_shot import sample_few_shot
 from xlingual.transfer.frozen_features import LinearMap, choose_gate, fit_linear, fuse_features
 from xlingual.transfer.guard import better_on, safer_of
+from xlingual.transfer.information_maximization import InformationMaximizationLoss
 from xlingual.transfer.label_shift import LabelShift, correct_label_shift
 from xlingual.transfer.mmd import MaximumMeanDiscrepancyLoss
 from xlingual.transfer.r_drop import RDropLoss
 from xlingual.transfer.self_training import self_train
+from xlingual.transfer.source_free import adapt_source_free, centroid_labels
+from xlingual.transfer.uncertainty_weighting import UncertaintyWeights
 
 __all__ = [
     "BitextContrastLoss",
@@ -28,19 +32,25 @@ __all__ = [
     "ConsistencyLoss",
     "CoralLoss",
     "DomainAdversarialLoss",
+    "InformationMaximizationLoss",
     "LabelShift",
     "LinearMap",
     "MaximumMeanDiscrepancyLoss",
     "RDropLoss",
+    "TeacherEnsemble",
+    "UncertaintyWeights",
+    "adapt_source_free",
     "average_weights",
     "better_on",
     "centring_shift",
+    "centroid_labels",
     "choose_gate",
     "code_switch",
     "correct_label_shift",
     "encode_pairs",
     "fit_linear",
     "fuse_features",
+    "fuse_probs",
     "label_bitext",
     "language_offset",
     "propagate_embeddings",

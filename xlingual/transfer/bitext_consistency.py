@@ -7,6 +7,7 @@ import logging
 import numpy as np
 from datasets import Dataset
 
+from xlingual.data.bitext import Bitext
 from xlingual.errors import DataError
 from xlingual.transfer.learner import Learner
 from xlingual.transfer.pseudo_labels import predicted_prior, with_soft_labels
@@ -18,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 def label_bitext(
     teacher: Learner,
-    bitext: Dataset,
+    bitext: Dataset | Bitext,
     *,
     confidence_threshold: float = 0.6,
     num_rows: int | None = 30_000,
@@ -33,7 +34,7 @@ def label_bitext(
 
     Args:
         teacher: Trained on the source.
-        bitext: Columns ``source_text`` and ``target_text``.
+        bitext: Clean pairs, or columns ``source_text`` and ``target_text``.
         confidence_threshold: Pairs that the teacher is less sure of are left out; general bitext
             is far from the task, and most of it says nothing about the labels.
         num_rows: Keep at most so many of the pairs.
@@ -46,6 +47,8 @@ def label_bitext(
     Raises:
         DataError: A column is missing, or the teacher is sure of no pair.
     """
+    if isinstance(bitext, Bitext):
+        bitext = Dataset.from_dict({"source_text": bitext.english, "target_text": bitext.chinese})
     missing = {"source_text", "target_text"} - set(bitext.column_names)
     if missing:
         raise DataError(

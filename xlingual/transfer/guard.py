@@ -49,7 +49,7 @@ def safer_of(
     teacher: Predictor,
     student: Predictor,
     *,
-    unlabeled: Dataset,
+    unlabeled: Dataset | None,
     source_validation: Dataset | None = None,
     max_source_loss: float = 0.03,
     max_prior_shift: float = 0.2,
@@ -65,7 +65,7 @@ def safer_of(
     Args:
         teacher: The zero-shot model.
         student: The model that a method made of it.
-        unlabeled: Target text.
+        unlabeled: Target text; None, where there is none: only the source is looked at.
         source_validation: Labelled source rows that neither was trained on; None: not looked at.
         max_source_loss: Largest loss of source accuracy; of the order of its own noise.
         max_prior_shift: Largest change of a class's share, absolute.
@@ -76,10 +76,7 @@ def safer_of(
     """
     if teacher is student:
         return teacher
-    before, after = (model.predict_labels(unlabeled) for model in (teacher, student))
-    shift = float(np.abs(_shares(after) - _shares(before)).max())
-    same = before.predictions == after.predictions
-    agreement = float(same.reshape(len(same), -1).mean())
+    shift, agreement = (0.0, 1.0) if unlabeled is None else _moved(teacher, student, unlabeled)
     lost = 0.0
     if source_validation is not None and len(source_validation):
         right = [_num_right(m.predict_labels(source_validation)) for m in (teacher, student)]
@@ -96,11 +93,22 @@ def safer_of(
     if problems:
         logger.warning("the guard keeps the zero-shot model: %s", "; ".join(problems))
         return teacher
+    if unlabeled is None:
+        logger.warning("the guard saw no target text: source accuracy %+.1f points", -100 * lost)
+        return student
     logger.warning(
         "the guard lets the new model pass: source accuracy %+.1f points, largest class shift "
         "%.0f%%, agreement with zero-shot %.0f%%", -100 * lost, 100 * shift, 100 * agreement,
     )  # fmt: skip
     return student
+
+
+def _moved(teacher: Learner, student: Learner, unlabeled: Dataset) -> tuple[float, float]:
+    """The largest change of a class's share among the target rows, and the share that agrees."""
+    before, after = (model.predict_labels(unlabeled) for model in (teacher, student))
+    same = before.predictions == after.predictions
+    shift = float(np.abs(_shares(after) - _shares(before)).max())
+    return shift, float(same.reshape(len(same), -1).mean())
 
 
 def _shares(output: LabelPredictions) -> np.ndarray:

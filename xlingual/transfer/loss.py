@@ -14,7 +14,7 @@ from xlingual.data.collating import VIEW_PREFIX
 __all__ = ["CombinedLoss", "LossInputs", "TransferLoss", "model_inputs", "view_inputs"]
 
 # Columns of a batch that are ours and not the model's; views are rows of their own.
-_OWN_COLUMNS = frozenset({"labels", "domain", "weight", "soft_labels"})
+_OWN_COLUMNS = frozenset({"labels", "domain", "group", "weight", "soft_labels"})
 
 
 def model_inputs(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -100,6 +100,15 @@ class TransferLoss(nn.Module):
         """
         return None
 
+    def scale_rows(self, row_losses: Tensor, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Change the task's losses of the rows before they are summed; most losses do not.
+
+        Args:
+            row_losses: Weighted, zero where a row has no label, shape ``(batch,)``.
+            inputs: All columns of the batch.
+        """
+        return row_losses
+
     def forward(self, batch: LossInputs) -> Tensor:
         """The loss of one batch, a scalar."""
         raise NotImplementedError
@@ -131,6 +140,12 @@ class CombinedLoss(TransferLoss):
         self._num_added = [0 if rows is None else len(rows["input_ids"]) for rows in added]
         parts = [rows for rows in added if rows is not None]
         return join_rows(parts) if parts else None
+
+    def scale_rows(self, row_losses: Tensor, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Every part scales what the one before it left."""
+        for loss in self.losses:
+            row_losses = loss.scale_rows(row_losses, inputs)
+        return row_losses
 
     def forward(self, batch: LossInputs) -> Tensor:
         """The sum over the parts."""

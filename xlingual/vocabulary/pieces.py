@@ -142,13 +142,17 @@ def unknown_paths(words: Iterable[str], model: dict[str, Any]) -> set[str]:
 
 
 def rebuild(spec: dict[str, Any], kept: set[str]) -> tuple[dict[str, Any], dict[int, int]]:
-    """The specification with the kept tokens, and old id -> new id; the order stays.
+    """The specification with the kept tokens, and old id -> new id.
+
+    The order stays, but that the tokens of the model come before those that were added to it: the
+    tokenizers library numbers them so, whatever the file says.
 
     Raises:
         ModelLoadError: The tokenizers library gives the tokens other ids than expected.
     """
     old = Tokenizer.from_str(_dumps(spec)).get_vocab(with_added_tokens=True)
-    tokens = sorted(kept & old.keys(), key=old.__getitem__)
+    own = {entry if isinstance(entry, str) else entry[0] for entry in spec["model"]["vocab"]}
+    tokens = sorted(kept & old.keys(), key=lambda token: (token not in own, old[token]))
     new = {token: position for position, token in enumerate(tokens)}
     trimmed = copy.deepcopy(spec)
     model = trimmed["model"]
@@ -164,11 +168,11 @@ def rebuild(spec: dict[str, Any], kept: set[str]) -> tuple[dict[str, Any], dict[
         token["id"] = new[token["content"]]
     _renumber(trimmed.get("post_processor"), new)
     if trimmed.get("padding"):
-        trimmed["padding"]["pad_id"] = new[trimmed["padding"]["pad_token"]]
+        trimmed["padding"]["pad_id"] = _new_id(trimmed["padding"]["pad_token"], new)
     if Tokenizer.from_str(_dumps(trimmed)).get_vocab(with_added_tokens=True) != new:
         raise ModelLoadError(
-            "the tokenizer numbers its tokens in a way that does not survive trimming (added "
-            "tokens between those of the model, or a token that stands twice)"
+            "the tokenizer numbers its tokens in a way that does not survive trimming (a token "
+            "that stands twice, or added tokens in disorder); save it again with transformers"
         )
     return trimmed, {old[token]: position for token, position in new.items()}
 
@@ -189,11 +193,20 @@ def _renumber(part: Any, new: dict[str, int]) -> None:
         return
     for key in ("sep", "cls"):
         if isinstance(part.get(key), list):
-            part[key][1] = new[part[key][0]]
+            part[key][1] = _new_id(part[key][0], new)
     for special in (part.get("special_tokens") or {}).values():
-        special["ids"] = [new[token] for token in special["tokens"]]
+        special["ids"] = [_new_id(token, new) for token in special["tokens"]]
     for child in part.get("processors") or []:
         _renumber(child, new)
+
+
+def _new_id(token: str, new: dict[str, int]) -> int:
+    if token not in new:
+        raise ModelLoadError(
+            f"the tokenizer puts {token!r} around every text, but has no such token; correct the "
+            "post_processor or the padding in tokenizer.json"
+        )
+    return new[token]
 
 
 def _dumps(spec: dict[str, Any]) -> str:

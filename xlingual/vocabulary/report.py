@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 __all__ = ["TrimReport"]
+
+_NAMES = {
+    "Latn": "Latin", "Hani": "Chinese", "Jpan": "kana", "Kore": "Hangul", "Cyrl": "Cyrillic",
+    "Grek": "Greek", "Arab": "Arabic", "Hebr": "Hebrew", "Deva": "Devanagari", "Thai": "Thai",
+    "Zyyy": "other",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,9 @@ class TrimReport:
             by themselves: what trimming without the corpus would keep.
         text_coverage: Share of its texts that are written wholly in those.
         unknown_share: Share of the corpus' tokens that are unknown; trimming leaves it as it is.
+        scripts_before: Number of tokens by script (ISO 15924), the most frequent first; ``"Zyyy"``
+            holds digits, signs, special tokens and what has no script of the table.
+        scripts_after: The same of the trimmed model.
     """
 
     output_dir: str
@@ -40,22 +49,34 @@ class TrimReport:
     token_coverage: float | None = None
     text_coverage: float | None = None
     unknown_share: float | None = None
+    scripts_before: dict[str, int] = field(default_factory=dict)
+    scripts_after: dict[str, int] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """The fields, ready for JSON."""
         return asdict(self)
 
     def table(self) -> str:
-        """Sizes as a small table for people."""
-        rows = [("", "before", "after", "share")]
-        for name in ("vocabulary", "parameters", "bytes"):
-            before, after = getattr(self, f"{name}_before"), getattr(self, f"{name}_after")
-            rows.append((name, f"{before:,}", f"{after:,}", f"{after / before:.1%}"))
-        lines = [f"{a:<12}{b:>16}{c:>16}{d:>9}" for a, b, c, d in rows]
+        """Sizes as a small table for people, and in words what the corpus asked for."""
+        rows = [("", "before", "after", "kept")]
+        for name in ("vocabulary", "parameters"):
+            rows.append(_row(name, *(getattr(self, f"{name}_{m}") for m in ("before", "after"))))
+        before, after = self.bytes_before / 1e6, self.bytes_after / 1e6
+        rows.append(("size", f"{before:,.1f} MB", f"{after:,.1f} MB", f"{after / before:.1%}"))
+        for script, count in self.scripts_before.items():
+            name = f"  {_NAMES.get(script, script)}"
+            rows.insert(-2, _row(name, count, self.scripts_after.get(script, 0)))
+        lines = [f"{a:<14}{b:>16}{c:>16}{d:>9}" for a, b, c, d in rows]
         if self.num_texts:
-            lines.append(
-                f"{self.num_texts:,} texts have the same pieces as before; without the tokens that "
-                f"they asked for, {self.token_coverage:.2%} of their tokens and "
-                f"{self.text_coverage:.2%} of the texts would be covered"
-            )
+            lines += [
+                f"all {self.num_texts:,} texts of the corpus are cut into the same pieces as "
+                "before",
+                f"without the tokens kept for the corpus, {self.token_coverage:.2%} of its tokens "
+                f"and {self.text_coverage:.2%} of its texts would be covered",
+                f"unknown to the model before and after: {self.unknown_share:.2%} of its tokens",
+            ]
         return "\n".join(lines) + "\n"
+
+
+def _row(name: str, before: int, after: int) -> tuple[str, str, str, str]:
+    return name, f"{before:,}", f"{after:,}", f"{after / before:.1%}"

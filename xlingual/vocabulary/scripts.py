@@ -15,7 +15,14 @@ from functools import lru_cache
 from xlingual.errors import ConfigError
 from xlingual.languages import detect_script, normalize_language_tag
 
-__all__ = ["byte_alphabet", "is_writable", "is_writable_bytes", "scripts_of", "token_bytes"]
+__all__ = [
+    "byte_alphabet",
+    "is_writable",
+    "is_writable_bytes",
+    "script_of",
+    "scripts_of",
+    "token_bytes",
+]
 
 _SCRIPTS = {
     "zh": ("Hani",),
@@ -55,6 +62,17 @@ def scripts_of(languages: Iterable[str]) -> frozenset[str]:
     return frozenset(script for tag in tags for script in _SCRIPTS[tag])
 
 
+def script_of(text: str) -> str:
+    """The script of the first letter that has one, ``"Zyyy"`` where there is none."""
+    return next((s for s in map(_script, text) if s != "Zyyy"), "Zyyy")
+
+
+@lru_cache(maxsize=200_000)
+def _script(character: str) -> str:
+    script = detect_script(character)
+    return "Hani" if script in ("Hans", "Hant") else script
+
+
 @lru_cache(maxsize=200_000)
 def is_writable(text: str, scripts: frozenset[str]) -> bool:
     """Whether every character of a text belongs to one of the scripts, or to all of them."""
@@ -63,8 +81,7 @@ def is_writable(text: str, scripts: frozenset[str]) -> bool:
 
 @lru_cache(maxsize=200_000)
 def _belongs(character: str, scripts: frozenset[str]) -> bool:
-    script = detect_script(character)
-    script = "Hani" if script in ("Hans", "Hant") else script
+    script = _script(character)
     if script != "Zyyy":
         return script in scripts
     code = ord(character)

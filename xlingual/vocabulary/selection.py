@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,12 +16,13 @@ from xlingual.vocabulary.scripts import (
     byte_alphabet,
     is_writable,
     is_writable_bytes,
+    script_of,
     scripts_of,
     token_bytes,
 )
 from xlingual.vocabulary.texts import batches_of
 
-__all__ = ["Usage", "count_usage", "select_tokens"]
+__all__ = ["Usage", "count_scripts", "count_usage", "select_tokens"]
 
 
 @dataclass
@@ -116,18 +118,34 @@ def _alphabet(tokens: set[str], spec: dict[str, Any], vocabulary: dict[str, int]
     return {form for c in characters for form in (c, prefix + c, "▁" + c) if form in vocabulary}
 
 
+def _surface(token: str, model: dict[str, Any]) -> str:
+    """A token without the marks of its place in the word."""
+    prefix = model.get("continuing_subword_prefix") or ""
+    suffix = model.get("end_of_word_suffix") or ""
+    return token.removeprefix(prefix).removesuffix(suffix).replace("▁", "")
+
+
+def count_scripts(spec: dict[str, Any], tokens: Iterable[str]) -> dict[str, int]:
+    """How many tokens are written in which script; ``"Zyyy"``: signs, digits, parts of letters."""
+    alphabet = byte_alphabet() if is_byte_level(spec) else None
+    counts: Counter[str] = Counter()
+    for token in tokens:
+        data = token_bytes(token, alphabet) if alphabet else None
+        text = _surface(token, spec["model"]) if data is None else data.decode("utf-8", "ignore")
+        counts[script_of(text)] += 1
+    return dict(counts.most_common())
+
+
 def _of_languages(
     spec: dict[str, Any], vocabulary: dict[str, int], languages: Sequence[str]
 ) -> list[str]:
     """Tokens in the languages' scripts: single characters first, then by frequency."""
     scripts = scripts_of(languages)
     model = spec["model"]
-    prefix = model.get("continuing_subword_prefix") or ""
-    suffix = model.get("end_of_word_suffix") or ""
     alphabet = byte_alphabet() if is_byte_level(spec) else None
 
     def surface(token: str) -> str:
-        return token.removeprefix(prefix).removesuffix(suffix).replace("▁", "")
+        return _surface(token, model)
 
     def fits(token: str) -> bool:
         data = token_bytes(token, alphabet) if alphabet else None

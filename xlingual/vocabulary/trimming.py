@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from safetensors import SafetensorError
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerBase
 
@@ -25,20 +25,30 @@ from xlingual.vocabulary.folders import (
 )
 from xlingual.vocabulary.pieces import KINDS, rebuild
 from xlingual.vocabulary.report import TrimReport
-from xlingual.vocabulary.selection import Usage, count_usage, select_tokens
-from xlingual.vocabulary.texts import batches_of, corpus_files, read_texts
+from xlingual.vocabulary.scripts import scripts_of
+from xlingual.vocabulary.selection import Usage, count_scripts, count_usage, select_tokens
+from xlingual.vocabulary.texts import corpus_files, read_texts
+from xlingual.vocabulary.verification import (
+    check_ids,
+    compare_pieces,
+    plain_backend,
+    probe_texts,
+)
 from xlingual.vocabulary.weights import cut_weights, stored_parameters, weight_files
 
 __all__ = ["trim_vocabulary"]
 
 logger = logging.getLogger(__name__)
 
+_NUM_LEADING = 1_000  # unknown tokens behind these have no fixed number in any class
+_FEW = 0.5
+
 
 def trim_vocabulary(
     model_folder: str | Path,
     output_dir: str | Path,
     *,
-    languages: Sequence[str] | None = None,
+    languages: str | Sequence[str] | None = None,
     corpus: str | Path | Sequence[str | Path] | None = None,
     text_column: str | None = None,
     keep_tokens: Iterable[str] = (),
@@ -75,20 +85,20 @@ def trim_vocabulary(
     if not languages and corpus is None:
         raise ConfigError("say what to keep: languages such as en,zh, a corpus, or both")
     if isinstance(languages, str):
-        languages = [name.strip() for name in languages.split(",")]
+        languages = [name for name in map(str.strip, languages.split(",")) if name]
     files = corpus_files(corpus) if corpus is not None else []
     _check_folders(folder, output)
     config = read_json(folder / "config.json")
     tokenizer, spec = _tokenizer_of(folder)
-    backend = _plain(tokenizer)
+    backend = plain_backend(tokenizer)
     vocabulary = backend.get_vocab(with_added_tokens=True)
     needed = _named_tokens(tokenizer, config, vocabulary, keep_tokens)
+    needed |= _leading_tokens(spec, config, vocabulary)
 
     usage = count_usage(read_texts(files, text_column=text_column), backend, spec)
-    names = {number: token for token, number in vocabulary.items()}
     if files and not usage.num_texts:
         raise DataError(f"{', '.join(files)}: there is no text to read")
-    used = {names[number] for number in np.flatnonzero(usage.counts).tolist()}
+    used = {token for token, number in vocabulary.items() if usage.counts[number]}
     kept, alone = select_tokens(
         spec,
         vocabulary,
@@ -97,32 +107,41 @@ def trim_vocabulary(
         num_tokens=num_tokens,
     )
     trimmed, new_ids = rebuild(spec, kept)
-    if max(new_ids) >= config["vocab_size"]:
-        raise ModelLoadError(
-            f"{folder}: the tokenizer has ids up to {max(new_ids):,}, but config.vocab_size is "
-            f"{config['vocab_size']:,}; resize the embeddings first"
-        )
+    _check_ids(folder, config, new_ids)
     beside = folder_beside(output)
     try:
         carry_along(folder, beside)
         write_json(beside / "tokenizer.json", trimmed)
         write_configs(folder, beside, new_ids)
-        cut_weights(folder, beside, rows=sorted(new_ids), num_rows=config["vocab_size"])
-        new_backend = _plain(load_tokenizer(str(beside)))
+        rows = sorted(new_ids, key=new_ids.__getitem__)
+        cut_weights(folder, beside, rows=rows, num_rows=config["vocab_size"])
+        new_backend = plain_backend(load_tokenizer(str(beside)))
+        check_ids(backend, new_backend, new_ids)
+        _probe(backend, new_backend, new_ids, _unknown_id(spec, vocabulary))
         texts = read_texts(files, text_column=text_column)
-        covered = _compare(texts, backend, new_backend, new_ids, {vocabulary[t] for t in alone})
-        report = _report(folder, beside, output, spec, usage, covered, config, len(new_ids), alone,
-                         vocabulary)  # fmt: skip
+        own = {vocabulary[token] for token in alone}
+        num_covered = compare_pieces(texts, backend, new_backend, new_ids, alone=own)
+        report = TrimReport(
+            output_dir=str(output),
+            tokenizer_kind=spec["model"]["type"],
+            vocabulary_before=config["vocab_size"],
+            vocabulary_after=len(new_ids),
+            scripts_before=count_scripts(spec, vocabulary),
+            scripts_after=count_scripts(spec, kept),
+            **_sizes(folder, beside),
+            **_coverage(usage, own, num_covered, _unknown_id(spec, vocabulary)),
+        )
         write_json(beside / "trim_report.json", report.as_dict())
         if output.is_dir():
             output.rmdir()
         beside.rename(output)
-    except OSError as error:
-        if isinstance(error, ModelLoadError):
+    except (OSError, SafetensorError) as error:
+        if isinstance(error, ModelLoadError | OutputError):
             raise
         raise OutputError(f"cannot write the trimmed model to {output}: {error}") from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+    _warn(report, languages)
     return report
 
 
@@ -137,7 +156,12 @@ def _check_folders(folder: Path, output: Path) -> None:
             f"{folder} is no model's folder on this machine: expected config.json, "
             "model.safetensors and tokenizer.json"
         )
-    weight_files(folder)
+    try:
+        stored_parameters(weight_files(folder))
+    except SafetensorError as error:
+        raise ModelLoadError(
+            f"{folder}: the weights cannot be read ({error}); copy the model again"
+        ) from error
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise OutputError(f"{output} is there and not empty; name another folder, or remove it")
 
@@ -162,14 +186,6 @@ def _tokenizer_of(folder: Path) -> tuple[PreTrainedTokenizerBase, dict[str, Any]
     return tokenizer, spec
 
 
-def _plain(tokenizer: Any) -> Tokenizer:
-    """The inner tokenizer as it is loaded by transformers, without truncation and padding."""
-    backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
-    backend.no_truncation()
-    backend.no_padding()
-    return backend
-
-
 def _named_tokens(
     tokenizer: PreTrainedTokenizerBase,
     config: dict[str, Any],
@@ -190,72 +206,88 @@ def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _compare(
-    texts: Iterable[str],
-    old: Tokenizer,
-    new: Tokenizer,
-    new_ids: dict[int, int],
-    alone: set[int],
-) -> int:
-    """Cut every text twice; the number of texts that would be covered without having been asked.
+def _leading_tokens(
+    spec: dict[str, Any], config: dict[str, Any], vocabulary: dict[str, int]
+) -> set[str]:
+    """Tokens up to those whose number itself matters, which therefore must not change.
 
-    Raises:
-        DataError: A text is cut otherwise than before.
+    RoBERTa and its kin count positions from ``pad_token_id`` on, and classes of transformers for
+    Unigram know the number of the unknown token by heart. Both stand among the first.
     """
-    table = np.full(max(old.get_vocab(with_added_tokens=True).values()) + 1, -1)
-    table[list(new_ids)] = list(new_ids.values())
-    different: list[str] = []
-    count = num_texts = covered = 0
-    for batch in batches_of(texts):
-        pairs = zip(batch, old.encode_batch_fast(batch), new.encode_batch_fast(batch), strict=True)
-        for text, before, after in pairs:
-            num_texts += 1
-            covered += alone.issuperset(before.ids)
-            if table[before.ids].tolist() != after.ids:
-                count += 1
-                different += [text[:60]] if len(different) < 3 else []
-    if count:
-        raise DataError(
-            f"trimming would cut {count:,} of {num_texts:,} texts into other pieces, for example "
-            f"{'; '.join(map(repr, different))}; nothing was written"
+    pad, unknown = _position_start(config), spec["model"].get("unk_id")
+    last = -1 if pad is None else pad
+    if spec["model"]["type"] == "Unigram" and unknown is not None and unknown < _NUM_LEADING:
+        last = max(last, unknown)
+    return {token for token, number in vocabulary.items() if number <= last}
+
+
+def _position_start(config: dict[str, Any]) -> int | None:
+    """The id of padding where positions may be counted from it: they leave it no room else."""
+    pad, num_positions = config.get("pad_token_id"), config.get("max_position_embeddings")
+    return pad if pad is not None and pad < (num_positions or 0) else None
+
+
+def _check_ids(folder: Path, config: dict[str, Any], new_ids: dict[int, int]) -> None:
+    if max(new_ids) >= config["vocab_size"]:
+        raise ModelLoadError(
+            f"{folder}: the tokenizer has ids up to {max(new_ids):,}, but config.vocab_size is "
+            f"{config['vocab_size']:,}; resize the embeddings first"
         )
-    return covered
+    pad = _position_start(config)
+    if pad is not None and new_ids.get(pad, pad) != pad:
+        raise ModelLoadError(
+            f"{folder}: the padding token would get another id than {pad}, from which some "
+            "models count positions; save the tokenizer with the special tokens first"
+        )
 
 
-def _report(
-    folder: Path,
-    beside: Path,
-    output: Path,
-    spec: dict[str, Any],
-    usage: Usage,
-    covered: int,
-    config: dict[str, Any],
-    num_tokens: int,
-    alone: set[str],
-    vocabulary: dict[str, int],
-) -> TrimReport:
-    before, after = weight_files(folder), weight_files(beside)
+def _probe(old: Tokenizer, new: Tokenizer, new_ids: dict[int, int], unknown: int | None) -> None:
+    """Kept tokens as texts, for those languages of which there is no corpus."""
+    known = {number: new_id for number, new_id in new_ids.items() if number != unknown}
+    compare_pieces(probe_texts(old, known), old, new, known, alone=set(), only_if_kept=True)
+
+
+def _unknown_id(spec: dict[str, Any], vocabulary: dict[str, int]) -> int | None:
+    number = spec["model"].get("unk_id")
+    return vocabulary.get(spec["model"].get("unk_token") or "") if number is None else number
+
+
+def _sizes(folder: Path, beside: Path) -> dict[str, int]:
+    sizes = {}
+    for moment, place in (("before", folder), ("after", beside)):
+        files = weight_files(place)
+        sizes[f"parameters_{moment}"] = stored_parameters(files)
+        paths = [path for path in [*files, place / "tokenizer.json"] if path.is_file()]
+        sizes[f"bytes_{moment}"] = sum(path.stat().st_size for path in paths)
+    return sizes
+
+
+def _coverage(usage: Usage, own: set[int], num_covered: int, unknown: int | None) -> dict[str, Any]:
     total = int(usage.counts.sum())
-    unknown = vocabulary.get(spec["model"].get("unk_token") or "")
-    if spec["model"].get("unk_id") is not None:
-        unknown = spec["model"]["unk_id"]
-    covered_tokens = int(usage.counts[[vocabulary[token] for token in alone]].sum())
-    unknown_tokens = 0 if unknown is None else int(usage.counts[unknown])
-    return TrimReport(
-        output_dir=str(output),
-        tokenizer_kind=spec["model"]["type"],
-        vocabulary_before=config["vocab_size"],
-        vocabulary_after=num_tokens,
-        parameters_before=stored_parameters(before),
-        parameters_after=stored_parameters(after),
-        bytes_before=_size([*before, folder / "tokenizer.json"]),
-        bytes_after=_size([*after, beside / "tokenizer.json"]),
-        num_texts=usage.num_texts,
-        token_coverage=covered_tokens / total if total else None,
-        text_coverage=covered / usage.num_texts if usage.num_texts else None,
-        unknown_share=unknown_tokens / total if total else None,
-    )
+    if not total:
+        return {}
+    return {
+        "num_texts": usage.num_texts,
+        "token_coverage": float(usage.counts[list(own)].sum() / total),
+        "text_coverage": num_covered / usage.num_texts,
+        "unknown_share": 0.0 if unknown is None else float(usage.counts[unknown] / total),
+    }
 
 
-def _size(files: Iterable[Path]) -> int:
-    return sum(file.stat().st_size for file in files if file.is_file())
+def _warn(report: TrimReport, languages: Sequence[str] | None) -> None:
+    """Say so where model, languages and corpus do not belong together."""
+    for language in languages or ():
+        scripts = scripts_of([language])
+        if not any(report.scripts_before.get(script) for script in scripts):
+            logger.warning(
+                "the tokenizer has no token in the script of %s: the model was hardly trained on "
+                "it, and there was nothing to keep",
+                language,
+            )
+    if languages and report.token_coverage is not None and report.token_coverage < _FEW:
+        logger.warning(
+            "the scripts of %s write only %.0f%% of the corpus' tokens, the rest was kept for the "
+            "corpus alone: do languages and files belong together?",
+            ", ".join(languages),
+            100 * report.token_coverage,
+        )

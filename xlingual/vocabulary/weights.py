@@ -60,14 +60,14 @@ def cut_weights(folder: Path, output: Path, *, rows: list[int], num_rows: int) -
     Args:
         folder: The model.
         output: Where to write.
-        rows: Old ids of the kept tokens in their new order.
+        rows: Old ids of the kept tokens in their new order, which may be another one.
         num_rows: ``config.vocab_size`` of the old model.
 
     Raises:
         ModelLoadError: A tensor has not the size that the config says.
     """
     axes = _token_axes(folder, num_rows)
-    index = torch.tensor(rows)
+    index = torch.tensor(rows)  # new -> old
     for file in weight_files(folder):
         kept: dict[str, torch.Tensor] = {}
         with safe_open(file, "pt") as tensors:
@@ -92,23 +92,27 @@ def _take(tensors: Any, name: str, axis: int | None, index: torch.Tensor) -> tor
     if axis:
         return tensors.get_tensor(name).index_select(axis, index).contiguous()
     part = tensors.get_slice(name)  # a few rows at a time: the table may not fit twice
-    starts = range(0, int(index.max()) + 1, _CHUNK)
-    return torch.cat(
-        [part[s : s + _CHUNK][index[(index >= s) & (index < s + _CHUNK)] - s] for s in starts]
-    )
+    ascending, order = index.sort()
+    starts = range(0, int(ascending[-1]) + 1, _CHUNK)
+    taken = [
+        part[s : s + _CHUNK][ascending[(ascending >= s) & (ascending < s + _CHUNK)] - s]
+        for s in starts
+    ]
+    table = torch.cat(taken)
+    return table if torch.equal(ascending, index) else table[order.argsort()]
 
 
 def _token_axes(folder: Path, num_rows: int) -> dict[str, int | None]:
     """Tensor name -> the axis that grows with the vocabulary, None for all others."""
-    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-    name = next(iter(config.architectures or []), "")
-    shapes = []
-    for size in (num_rows, num_rows + 8):
-        config.vocab_size = size
-        with torch.device("meta"):
-            auto: Any = getattr(transformers, name, None)
-            model = auto._from_config(config) if auto else AutoModel.from_config(config)
-        shapes.append({key: tensor.shape for key, tensor in model.state_dict().items()})
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        name = next(iter(config.architectures or []), "")
+        shapes = [_shapes(config, name, size) for size in (num_rows, num_rows + 8)]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelLoadError(
+            f"{folder}: transformers cannot build this model ({str(error).splitlines()[0]}); "
+            "code from the folder is never run"
+        ) from error
     axes: dict[str, int | None] = {}
     for key, shape in shapes[0].items():
         changed = [n for n, (a, b) in enumerate(zip(shape, shapes[1][key], strict=True)) if a != b]
@@ -116,6 +120,14 @@ def _token_axes(folder: Path, num_rows: int) -> dict[str, int | None]:
     if not any(axis is not None for axis in axes.values()):
         raise ModelLoadError(f"{folder}: no weight of {name or 'the model'} has a row a token")
     return axes
+
+
+def _shapes(config: Any, name: str, num_rows: int) -> dict[str, torch.Size]:
+    config.vocab_size = num_rows
+    auto: Any = getattr(transformers, name, None)
+    with torch.device("meta"):
+        model = auto._from_config(config) if auto else AutoModel.from_config(config)
+    return {key: tensor.shape for key, tensor in model.state_dict().items()}
 
 
 def _axis_of(name: str, shape: Any, axes: dict[str, int | None], num_rows: int) -> int | None:

@@ -1,0 +1,188 @@
+"""Translations that a user brings: one line a row, or a column of the file itself."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from datasets import Dataset, Value
+
+from xlingual.data.bitext import open_text
+from xlingual.data.cleaning import UnusableRowError, clean_field
+from xlingual.data.collating import VIEW_PREFIX
+from xlingual.data.columns import Columns, resolve_columns
+from xlingual.data.corpus import embedded_corpus
+from xlingual.data.loading import open_source
+from xlingual.data.sources import parse_sources
+from xlingual.errors import DataError
+from xlingual.languages import detect_language
+from xlingual.tasks import Task, get_task
+
+__all__ = ["check_translations", "read_translations", "translate_rows"]
+
+logger = logging.getLogger(__name__)
+
+_COLUMNS = ("translation", "view_text")
+_NAMES = {"en": "English", "zh": "Chinese"}
+
+
+def read_translations(
+    path: str | Path | None,
+    rows: str | None,
+    *,
+    role: str = "source_train",
+    task: str | Task = "sequence",
+    language: str = "zh",
+    columns: Mapping[str, str | None] | None = None,
+) -> dict[str, str]:
+    """What each text of a data set is in the other language.
+
+    The translations are looked up by the text and not by a row number: rows that are rejected,
+    held out or sampled later cannot shift them against each other.
+
+    Args:
+        path: One line a row of ``rows``, in its order; the two sides of a pair are separated by
+            a tab. None: the column ``translation`` (or ``view_text``) of ``rows`` itself.
+        rows: The data argument (``"reviews.csv"``) as the recipe got it; None: the embedded corpus.
+        role: Its name, which also chooses the part of the embedded corpus.
+        task: Which text columns there are.
+        language: What the translations must be in, ``"zh"`` or ``"en"``; other tags pass.
+        columns: Names of the columns, where they are not to be guessed.
+
+    Returns:
+        Translation by text; rows without a text or with an empty translation are left out.
+
+    Raises:
+        DataError: There are not as many lines as rows, a line does not hold a pair, there is no
+            such column, or the translations are in another language.
+    """
+    the_task = get_task(task) if isinstance(task, str) else task
+    names = Columns(**{k: v for k, v in (columns or {}).items() if k.startswith("text")})
+    texts, given = _read_rows(rows, role=role, task=the_task, columns=names, with_own=path is None)
+    where = f"--{role}"
+    if path is not None:
+        given = _read_lines(Path(path), num_texts=len(the_task.text_columns))
+        where = str(path)
+        if len(given) != len(texts):
+            raise DataError(
+                f"{path} has {len(given)} lines, but --{role} has {len(texts)} rows; expected one "
+                "translation a line for each row, in their order (an empty line for none)"
+            )
+    translations: dict[str, str] = {}
+    for row, translated in zip(texts, given, strict=True):
+        for text, translation in zip(row, translated, strict=True):
+            if text and translation:
+                translations.setdefault(text, translation)
+    check_translations(translations, language=language, where=where)
+    return translations
+
+
+def check_translations(translations: Mapping[str, str], *, language: str, where: str) -> None:
+    """Refuse translations that are not in the language they should be in, told by the script.
+
+    Raises:
+        DataError: Most of them are in another one, or there is none at all.
+    """
+    if not translations:
+        raise DataError(f"{where} holds no translation; expected one for each row")
+    found = detect_language(translations.values())
+    if language in _NAMES and found != language:
+        shown = next(iter(translations.values()))[:40]
+        raise DataError(
+            f"the translations of {where} should be in {_NAMES[language]}, but most of them are "
+            f"{'in ' + _NAMES[found] if found in _NAMES else 'not'}: {shown!r}; is it the wrong "
+            "file, or translated in the wrong direction?"
+        )
+
+
+def translate_rows(
+    dataset: Dataset,
+    translations: Mapping[str, str],
+    *,
+    text_columns: Sequence[str] = ("text",),
+    as_view: bool = False,
+) -> Dataset:
+    """Rows in the other language, with the labels they have.
+
+    Args:
+        dataset: The rows.
+        translations: Translation by text.
+        text_columns: What is translated.
+        as_view: Keep the text and put the translation beside it as ``view_text``, for
+            ``ConsistencyLoss``; None where there is none. Otherwise rows that have no translation
+            are left out, with a warning.
+
+    Raises:
+        DataError: No row has a translation.
+    """
+    found = {name: [translations.get(text) for text in dataset[name]] for name in text_columns}
+    whole = [all(row) for row in zip(*found.values(), strict=True)]
+    if not any(whole):
+        raise DataError(f"none of the {len(dataset)} rows has a translation")
+    if not all(whole):
+        logger.warning("%d of %d rows have no translation", whole.count(False), len(dataset))
+    for name, values in found.items():
+        if as_view:
+            view = [
+                text if is_whole else None for text, is_whole in zip(values, whole, strict=True)
+            ]
+            dataset = dataset.add_column(f"{VIEW_PREFIX}{name}", view, feature=Value("string"))
+        else:
+            dataset = dataset.remove_columns(name).add_column(name, values, feature=Value("string"))
+    return dataset if as_view else dataset.select([i for i, kept in enumerate(whole) if kept])
+
+
+def _read_rows(
+    spec: str | None, *, role: str, task: Task, columns: Columns, with_own: bool
+) -> tuple[list[list[str]], list[list[str]]]:
+    """The texts of every row, "" where there is none, and the translations in its own columns."""
+    if spec is None:
+        rows = embedded_corpus()[role]
+        if with_own:
+            raise DataError("the embedded corpus has no translations; give --translations")
+        return [[text] for text in rows["text"]], []
+    texts, own = [], []
+    for source in parse_sources(spec, default_name=role):
+        table = open_source(source)
+        used = resolve_columns(
+            table.columns, task=task, columns=columns, labels="drop", where=str(source)
+        )
+        wanted = [used[column] for column in task.text_columns]
+        theirs = _own_columns(table.columns, task, where=str(source)) if with_own else []
+        for row in table.read([*wanted, *theirs]):
+            values = row.values or {}
+            texts.append([_clean(values.get(name)) for name in wanted])
+            own.append([_clean(values.get(name)) for name in theirs])
+    return texts, own
+
+
+def _own_columns(names: Sequence[str], task: Task, *, where: str) -> list[str]:
+    for column in _COLUMNS:
+        wanted = [column + name.removeprefix("text") for name in task.text_columns]
+        if set(wanted) <= set(names):
+            return wanted
+    raise DataError(
+        f"{where} has no column {' or '.join(_COLUMNS)} (its columns are {', '.join(names)}); give "
+        "--translations with one line a row, or --translation_model"
+    )
+
+
+def _read_lines(path: Path, *, num_texts: int) -> list[list[str]]:
+    def parts(number: int, line: str) -> Iterator[str]:
+        found = line.split("\t") if num_texts > 1 else [line]
+        if line.strip() and len(found) != num_texts:
+            raise DataError(
+                f"{path}, line {number}: expected {num_texts} translations separated by a tab, got "
+                f"{len(found)} in {line[:60]!r}"
+            )
+        yield from map(_clean, found if line.strip() else [""] * num_texts)
+
+    return [list(parts(number, line)) for number, line in enumerate(open_text(path), start=1)]
+
+
+def _clean(value: object) -> str:
+    try:
+        return clean_field(value, column="text")
+    except UnusableRowError:
+        return ""

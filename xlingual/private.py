@@ -1,0 +1,298 @@
+"""Private fine-tuning: DP-SGD on the rows that are trained on, by opacus."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from datasets import Dataset, concatenate_datasets
+from torch.utils.data import DataLoader, Sampler
+from transformers import TrainerCallback
+from transformers.trainer_utils import IntervalStrategy
+
+from xlingual.arguments import option
+from xlingual.errors import ConfigError, require
+from xlingual.evaluation import TransferReport
+from xlingual.tasks import IGNORE_INDEX
+from xlingual.trainer import TransferTrainer
+from xlingual.training_args import TransferArguments
+
+__all__ = ["PoissonBatches", "PrivateArguments", "PrivateTrainer"]
+
+logger = logging.getLogger(__name__)
+
+_ADAPTERS = ("none", "lora")
+
+
+@dataclass
+class PrivateArguments:
+    """How much may be learnt about any one training row."""
+
+    private_epsilon: float = option(8.0, "The privacy budget epsilon; smaller is more private.")
+    private_delta: float = option(1e-5, "delta; well below one in the number of training rows.")
+    private_clipping_norm: float = option(0.1, "Largest norm of one row's gradient.")
+    private_seed: int | None = option(
+        None, "Makes the noise repeatable, for tests only: who knows it can take the noise off."
+    )
+
+    def __post_init__(self) -> None:
+        problems = [
+            f"--{name} must be above 0{bound}; got {getattr(self, name)}"
+            for name, highest, bound in (
+                ("private_epsilon", float("inf"), ""),
+                ("private_delta", 1.0, " and below 1"),
+                ("private_clipping_norm", float("inf"), ""),
+            )
+            if not 0 < getattr(self, name) < highest
+        ]
+        if problems:
+            raise ConfigError("; ".join(problems))
+
+
+class PoissonBatches(Sampler[list[int]]):
+    r"""Batches in which each row is with probability *q*, whatever the other rows do.
+
+    The privacy of subsampling is proved for such batches, and not for a shuffled order. A batch
+    that comes out empty is the row number *n*, one after the last: the caller puts a row of weight
+    0 there, so that the step adds noise alone, as the proof wants it.
+
+    Args:
+        num_rows: *n*.
+        sample_rate: *q*; a batch has *qn* rows on average.
+        seed: Repeats the batches; None draws from the system's randomness.
+    """
+
+    def __init__(self, num_rows: int, *, sample_rate: float, seed: int | None = None) -> None:
+        self.num_rows = num_rows
+        self.sample_rate = sample_rate
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the batches of this epoch; only those of a seed can be chosen again."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return max(1, int(1 / self.sample_rate))
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for step in range(len(self)):
+            entropy = None if self.seed is None else [self.seed, self.epoch, step]
+            draws = np.random.default_rng(entropy).random(self.num_rows)
+            yield np.flatnonzero(draws < self.sample_rate).tolist() or [self.num_rows]
+
+
+class PrivateTrainer(TransferTrainer):
+    r"""A ``TransferTrainer`` whose model hardly depends on any one training row.
+
+    .. math:: g = \frac{1}{qn} \left[ \sum_{i \in B} \nabla \ell_i
+              \min\left(1, \frac{C}{\lVert \nabla \ell_i \rVert}\right)
+              + \mathcal{N}(0, \sigma^2 C^2 I) \right]
+
+    DP-SGD (Abadi et al. 2016) with Poisson sampling: with or without a given row, the probability
+    of any model differs by a factor of at most :math:`e^\epsilon`, but for :math:`\delta`.
+    :math:`\sigma` is chosen so that all steps of the run spend :math:`\epsilon`, by opacus' Renyi
+    accountant (Mironov et al. 2019). Few trained parameters take less noise, so it is LoRA or the
+    head (Yu et al. 2022, Li et al. 2022).
+
+    What is private is one row of ``train_dataset``; a person with many rows has less. Not covered:
+    the training loss (in checkpoints; give away the result, not those), the scores and the
+    calibration temperature of held-out rows, the number of rows, the label names. The randomness
+    is not cryptographic.
+
+    Args:
+        epsilon: :math:`\epsilon`.
+        delta: :math:`\delta`.
+        clipping_norm: *C*; 0.1 as in Li et al. 2022: with AdamW its scale matters little.
+        noise_seed: Repeats noise and batches; None: not repeatable, as it must be in earnest.
+        **kwargs: Those of ``TransferTrainer``.
+
+    Raises:
+        ConfigError: Settings under which the account would not hold.
+        MissingDependencyError: opacus is not installed.
+    """
+
+    def __init__(
+        self,
+        *,
+        epsilon: float,
+        delta: float,
+        clipping_norm: float = 0.1,
+        noise_seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        require("opacus", extra="privacy")
+        PrivateArguments(epsilon, delta, clipping_norm)
+        _check(kwargs.get("args"), kwargs)
+        self.epsilon, self.delta, self.clipping_norm = epsilon, delta, clipping_norm
+        self.noise_seed = noise_seed
+        self.noise_multiplier = float("nan")
+        self._hooks: Any = None
+        super().__init__(**kwargs)
+        # The gradient is clipped row by row; a second time would only shrink what is left.
+        self.args.max_grad_norm = 0.0
+        self.args.logging_strategy = IntervalStrategy.NO  # losses of private rows are not logged
+        _check_rows(self.train_dataset)
+        num_rows = len(self.train_dataset)
+        size = self.args.per_device_train_batch_size
+        self.batches = PoissonBatches(
+            num_rows, sample_rate=min(1.0, size / num_rows), seed=noise_seed
+        )
+        self._noise = torch.Generator(device=self.args.device)
+        self.add_callback(_PrivateSteps(self))
+        if delta >= 1 / num_rows:
+            logger.warning(
+                "delta %g is not below 1/%d rows: that would allow to publish a row as it is",
+                delta, num_rows,
+            )  # fmt: skip
+        if noise_seed is not None:
+            logger.warning("the noise has a known seed: the result is repeatable and not private")
+
+    def get_train_dataloader(self) -> Any:
+        """Poisson batches, and a row of weight 0 for those that come out empty."""
+        rows = self._remove_unused_columns(self.train_dataset, description="Training")
+        blank = rows.select([0]).remove_columns("weight").add_column("weight", [0.0])
+        loader: Any = DataLoader(
+            concatenate_datasets([rows, blank.select_columns(rows.column_names)]),
+            batch_sampler=self.batches,
+            collate_fn=self.data_collator,
+            num_workers=self.args.dataloader_num_workers,
+            pin_memory=self.args.dataloader_pin_memory,
+        )
+        return self.accelerator.prepare(loader)
+
+    def create_optimizer_and_scheduler(self, num_training_steps: int) -> None:
+        """Find the noise under which this many steps spend the budget."""
+        from opacus.accountants.utils import get_noise_multiplier
+
+        try:
+            self.noise_multiplier = get_noise_multiplier(
+                target_epsilon=self.epsilon,
+                target_delta=self.delta,
+                sample_rate=self.batches.sample_rate,
+                steps=num_training_steps,
+            )
+        except ValueError as error:
+            raise ConfigError(
+                f"no noise keeps {num_training_steps} steps within epsilon {self.epsilon:g} and "
+                f"delta {self.delta:g} ({error}); allow more, or take fewer steps"
+            ) from error
+        super().create_optimizer_and_scheduler(num_training_steps)
+
+    def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
+        """The usual optimizer, which is given clipped and noised gradients."""
+        from opacus.grad_sample import GradSampleHooks
+        from opacus.optimizers import DPOptimizer
+
+        if self.optimizer is None:
+            plain = super().create_optimizer(model)
+            self._hooks = GradSampleHooks(self.accelerator.unwrap_model(self.model))
+            self.optimizer = DPOptimizer(
+                plain,
+                noise_multiplier=self.noise_multiplier,
+                max_grad_norm=self.clipping_norm,
+                expected_batch_size=self.batches.sample_rate * self.batches.num_rows,
+                generator=self._noise,
+            )
+        return self.optimizer
+
+    def train(self, *args: Any, **kwargs: Any) -> Any:
+        """Train, and take the hooks of opacus off the model again."""
+        try:
+            return super().train(*args, **kwargs)
+        finally:
+            if self._hooks is not None:
+                self._hooks.remove_hooks()
+                self._hooks = None
+
+    @property
+    def spent_epsilon(self) -> float:
+        """What the steps so far have spent of the budget; 0 before the first."""
+        from opacus.accountants import RDPAccountant
+
+        if not self.state.global_step:
+            return 0.0
+        accountant = RDPAccountant()
+        accountant.history = [
+            (self.noise_multiplier, self.batches.sample_rate, self.state.global_step)
+        ]
+        return float(accountant.get_epsilon(self.delta))
+
+    def evaluate_transfer(
+        self, *, source: Mapping[str, Dataset], targets: Mapping[str, Dataset]
+    ) -> TransferReport:
+        """Scores, and beside the costs what was spent: ``epsilon``, ``delta``."""
+        report = super().evaluate_transfer(source=source, targets=targets)
+        spent = {
+            "epsilon": self.spent_epsilon,
+            "delta": self.delta,
+            "noise_multiplier": self.noise_multiplier,
+            "clipping_norm": self.clipping_norm,
+        }
+        return dataclasses.replace(report, costs={**report.costs, **spent})
+
+
+class _PrivateSteps(TrainerCallback):
+    """What opacus needs around a step of ``Trainer``."""
+
+    def __init__(self, trainer: PrivateTrainer) -> None:
+        self.trainer = trainer
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Pass the epoch on to the batches."""
+        self.trainer.batches.set_epoch(int(state.epoch))
+
+    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Refuse gradients that are not those of rows, and draw the noise of this step alone."""
+        params = kwargs["optimizer"].param_groups[0]["params"]
+        sizes = {len(p.grad_sample) for p in params if p.grad_sample is not None}
+        if len(sizes) > 1 or any(p.grad_sample is None for p in params):
+            raise ConfigError(
+                f"opacus finds no gradient by row in this model (sizes {sorted(sizes)}); expected "
+                "layers that keep the rows of a batch apart: give --adapter lora, or another model"
+            )
+        seed = self.trainer.noise_seed
+        words = np.random.SeedSequence(None if seed is None else [seed, state.global_step, 1])
+        fresh = secrets.randbits(63) if seed is None else int(words.generate_state(1, np.uint64)[0])
+        self.trainer._noise.manual_seed(fresh % 2**63)
+
+    def on_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """``Trainer`` clears the gradients of the model and knows nothing of those of rows."""
+        kwargs["optimizer"].zero_grad()
+
+
+def _check(args: TransferArguments | None, kwargs: Mapping[str, Any]) -> None:
+    """Refuse what looks at private rows outside the account, or mixes rows in a gradient."""
+    args = args if args is not None else TransferArguments(output_dir="xlingual-output")
+    problems = {
+        "expected --adapter lora, or --freeze_encoder for the head alone": args.adapter
+        not in _ADAPTERS
+        or (args.adapter == "none" and not args.freeze_encoder),
+        "--precision must be fp32": args.bf16 or args.fp16,
+        "--gradient_accumulation_steps must be 1: a larger batch is a larger batch size": (
+            args.gradient_accumulation_steps != 1
+        ),
+        "one process only": args.world_size != 1,
+        "--selection must be last or average: validation rows are outside the account": (
+            args.selection not in ("last", "average")
+        ),
+        "--class_weights auto counts private labels; give numbers": args.class_weights == "auto",
+        "no transfer loss: it reads rows together": kwargs.get("transfer_loss") is not None,
+        "training rows are needed": not len(kwargs.get("train_dataset") or ()),
+    }
+    if any(problems.values()):
+        said = "; ".join(words for words, is_bad in problems.items() if is_bad)
+        raise ConfigError(f"private fine-tuning: {said}")
+
+
+def _check_rows(rows: Any) -> None:
+    """Every row must be labelled: the loss is divided by the labels of a batch."""
+    labels = np.asarray(rows["labels"][:])
+    if (labels == IGNORE_INDEX).any() or "soft_labels" in rows.column_names:
+        raise ConfigError("private fine-tuning needs a label in each row; some rows have none")
