@@ -14,10 +14,24 @@ from xlingual import run_recipe
 def main(argv: list[str]) -> None:
     """Train zero-shot, adapt, let the guard choose, evaluate, save."""
     from xlingual import (
-        ConditionalAdversarialLoss, CoralLoss, DataArguments, DomainAdversarialLoss,
-        MaximumMeanDiscrepancyLoss, ModelArguments, TransferArguments, TransferTrainer,
-        UnlabeledTargetArguments, continue_pretraining, load_transfer_data, mix_domains,
-        parse_arguments, prepare_output_dir, push_run, safer_of, self_train, write_report,
+        ConditionalAdversarialLoss,
+        CoralLoss,
+        DataArguments,
+        DomainAdversarialLoss,
+        MaximumMeanDiscrepancyLoss,
+        ModelArguments,
+        TransferArguments,
+        TransferTrainer,
+        UnlabeledTargetArguments,
+        continue_pretraining,
+        load_transfer_data,
+        mix_domains,
+        parse_arguments,
+        prepare_output_dir,
+        push_run,
+        safer_of,
+        self_train,
+        write_report,
     )  # fmt: skip
 
     losses = {
@@ -61,22 +75,18 @@ def main(argv: list[str]) -> None:
 
     zero_shot = teacher = student = fit("zero_shot", source)
     if method in ("recommended", "continued_pretraining"):
-        stage_args = args.for_stage("continued_pretraining")
-        prepare_output_dir(stage_args)
-        encoder, revision = (
-            continue_pretraining(
-                encoder,
-                data.texts("source_train", "target_unlabeled"),
-                output_dir=stage_args.output_dir,
-                num_train_epochs=method_args.pretraining_epochs,
-                max_length=args.max_length,
-                bf16=args.bf16,
-                seed=args.seed,
-                revision=revision,
-                resume=bool(args.resume_from_checkpoint),
-            ),
-            None,
+        encoder = continue_pretraining(
+            encoder,
+            data.texts("source_train", "target_unlabeled"),
+            output_dir=f"{args.output_dir}/continued_pretraining",
+            num_train_epochs=method_args.pretraining_epochs,
+            max_length=args.max_length,
+            bf16=args.bf16,
+            seed=args.seed,
+            revision=revision,
+            resume=bool(args.resume_from_checkpoint),
         )
+        revision = None
         teacher = student = fit("fine_tuning", source)
     if method in losses:
         mixed = mix_domains({"source": source}, data.target_unlabeled)

@@ -89,7 +89,7 @@ def test_an_estimate_reads_no_target_label(tmp_path):
             runs.append(finished(tmp_path / name, method, 0, sets, calibration_temperature=1.3))
         comparison = compare_runs(runs, task="sequence", **LANGUAGES)
         assert set(comparison.estimates) == {"zero_shot"}
-        assert comparison.best_estimated == "zero_shot"
+        assert comparison.best_by_evidence == "zero_shot"
         estimates.append((comparison.estimates, comparison.sets["zh"]["zero_shot"].score.value))
     assert estimates[0][0] == estimates[1][0]
     assert estimates[0][1] != estimates[1][1]
@@ -113,7 +113,7 @@ def test_nothing_to_estimate_from(tmp_path):
     )
     assert comparison.sets == {}
     assert comparison.best_measured is None
-    assert comparison.best_estimated == "coral"
+    assert comparison.best_by_evidence == "coral"
     assert "the order of published evidence" in comparison.table()
 
 

@@ -64,7 +64,8 @@ def compare_runs(
         source_language: Language of the sets on which confidences are calibrated.
         target_language: Language of the sets that are compared.
         by_evidence: Methods, the one with the strongest published evidence first: what is
-            recommended where nothing can be estimated.
+            recommended without target labels. The estimates do not choose: they favour models
+            trained on the target's own text.
         baseline: The method the others are compared with.
         ceiling: The method that has the target's training labels, and is no candidate where target
             labels may not be read.
@@ -108,9 +109,7 @@ def compare_runs(
         )
         if overall
         else None,
-        best_estimated=max(estimates, key=lambda m: estimates[m])
-        if estimates
-        else next(iter(ranked), None),
+        best_by_evidence=next(iter(ranked), None),
     )
 
 

@@ -28,7 +28,7 @@ class Comparison:
         estimates: The accuracy on the target as estimated without a target label.
         errors: For each run that failed, why.
         best_measured: The cheapest of the best by the target's test labels.
-        best_estimated: The best by the estimates.
+        best_by_evidence: The first of the methods in the order of published evidence.
     """
 
     metric: str
@@ -38,7 +38,7 @@ class Comparison:
     estimates: Mapping[str, float]
     errors: Mapping[str, str] = field(default_factory=dict)
     best_measured: str | None = None
-    best_estimated: str | None = None
+    best_by_evidence: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """For ``results.json``; what is undefined is None."""
@@ -50,7 +50,7 @@ class Comparison:
             "metric": self.metric, "methods": list(self.methods), "sets": sets,
             "costs": dict(self.costs), "estimated_accuracy": dict(self.estimates),
             "failed": dict(self.errors), "recommended_by_target_test_labels": self.best_measured,
-            "recommended_without_target_test_labels": self.best_estimated,
+            "recommended_without_target_test_labels": self.best_by_evidence,
         }  # fmt: skip
 
     def table(self) -> str:
@@ -97,9 +97,11 @@ class Comparison:
                 f"recommended by the target's test labels: {self.best_measured} (the cheapest of "
                 "those that are not surely worse than the best)"
             )
-        if self.best_estimated:
-            how = "the highest estimate" if self.estimates else "the order of published evidence"
-            notes.append(f"recommended without target test labels: {self.best_estimated} ({how})")
+        if self.best_by_evidence:
+            notes.append(
+                f"recommended without target test labels: {self.best_by_evidence} (the order of "
+                "published evidence)"
+            )
         return notes
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,8 @@ def continue_pretraining(
         seed: Seed of order and masks.
         revision: Branch, tag or commit on the hub.
         model: A model to train instead of loading one, for example with a language adapter on it.
-        resume: Go on from the last checkpoint in ``output_dir``, if there is one.
+        resume: Go on from the last checkpoint in ``output_dir``, if there is one; else remove those
+            that are there.
 
     Returns:
         ``output_dir``.
@@ -119,8 +121,12 @@ def continue_pretraining(
     was_sparse = getattr(model.config, "sparse_prediction", None)
     if was_sparse is False:  # scores over the vocabulary for the masked tokens alone
         model.config.sparse_prediction = model.sparse_prediction = True
-    has_checkpoint = any(output_dir.glob("checkpoint-*/trainer_state.json"))
-    trainer.train(resume_from_checkpoint=True if resume and has_checkpoint else None)
+    checkpoints = list(output_dir.glob("checkpoint-*"))
+    if not resume:  # those of an earlier run, with other settings
+        for folder in checkpoints:
+            shutil.rmtree(folder)
+    goes_on = resume and any((folder / "trainer_state.json").is_file() for folder in checkpoints)
+    trainer.train(resume_from_checkpoint=True if goes_on else None)
     if was_sparse is False:
         model.config.sparse_prediction = model.sparse_prediction = False
     trainer.save_model()
