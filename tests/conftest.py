@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+# One thread: tests run in several processes, and sums in another order differ in the last digit.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_DATASETS_OFFLINE"] = "1"
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

@@ -117,7 +117,9 @@ def test_an_unknown_recipe(capsys) -> None:
     with pytest.raises(SystemExit) as stopped:
         cli.main(["zero_shots"])
     assert stopped.value.code == 2
-    assert "no recipe or command 'zero_shots'; there are few_shot, " in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "no recipe or command 'zero_shots'; there are " in error
+    assert all(f" {name}," in error for name in ("few_shot", "zero_shot", "predict", "push"))
 
 
 def test_environment_without_some_packages(monkeypatch) -> None:

@@ -83,3 +83,11 @@ def test_a_weight_without_a_set() -> None:
 def test_weights_are_positive_numbers(weight: float) -> None:
     with pytest.raises(DataError, match="must be positive"):
         mix_domains({"books": BOOKS}, source_weights={"books": weight})
+
+
+def test_the_views_of_both_sides_of_a_pair_stay():
+    rows = Dataset.from_dict({"text": ["a"], "text_pair": ["b"], "label": ["x"]})
+    views = rows.add_column("view_text", ["甲"]).add_column("view_text_pair", ["乙"])
+    mixed = mix_domains({"en": views}, {"zh": rows})
+    assert mixed["view_text"][:] == ["甲", None]
+    assert mixed["view_text_pair"][:] == ["乙", None]
