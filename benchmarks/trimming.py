@@ -3,8 +3,9 @@
     python benchmarks/trimming.py --kind Unigram --size 250000 --num_tokens 60000 en.jsonl zh.jsonl
 
 Trains a tokenizer on a sample of the texts, pads it to --size with made-up pieces of other scripts
-(and --own of Latin and Chinese script, to have as many as a large model has), puts a model with random weights on it, trims it to the texts and English and Chinese, and compares
-the pieces of every text and the logits of --texts of them (0: all), in batches of similar length.
+(and --own of Latin and Chinese script, to have as many as a large model has), puts a model with
+random weights on it, trims it to the texts and English and Chinese, and compares the pieces of
+every text and the logits of --texts of them (0: all), in batches of similar length.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import resource
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -66,10 +69,13 @@ def padded(inner: Tokenizer, kind: str, size: int, num_own: int) -> Tokenizer:
     vocabulary: Any = model["vocab"]
     words = made_up_words(num_own, OWN_SCRIPTS) + made_up_words(size, OTHER_SCRIPTS)
     if kind == "Unigram":
+        known = {piece for piece, _ in vocabulary}
+        words = [word for word in words if "▁" + word not in known]
         vocabulary += [["▁" + word, -12.0] for word in words[: size - len(vocabulary)]]
     elif kind == "WordPiece":
-        for word in words[: size - len(vocabulary)]:
-            vocabulary[word] = len(vocabulary)
+        for word in words:
+            if len(vocabulary) < size:
+                vocabulary.setdefault(word, len(vocabulary))
     else:
         for word in words:
             symbols = list(inner.pre_tokenizer.pre_tokenize_str(word)[0][0])
@@ -114,6 +120,17 @@ def build(options: argparse.Namespace, texts: list[str], folder: str) -> None:
     model = Model(config)
     (model.half() if options.half else model).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+
+def trim(old: str, new: str, files: list[str], num_tokens: int | None) -> str:
+    began = time.perf_counter()
+    report = trim_vocabulary(old, new, languages=["en", "zh"], corpus=files, num_tokens=num_tokens)
+    took = time.perf_counter() - began
+    status = Path("/proc/self/status")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    if status.is_file():  # Linux counts the parent's memory before the start to ru_maxrss
+        peak = int(status.read_text().split("VmHWM:")[1].split()[0])
+    return f"trimmed in {took:.1f} s, peak memory {peak / 1024:,.0f} MiB\n{report.table()}"
 
 
 @torch.no_grad()
@@ -169,15 +186,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         old, new = str(Path(scratch) / "old"), str(Path(scratch) / "new")
         build(options, texts, old)
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        began = time.perf_counter()
-        report = trim_vocabulary(
-            old, new, languages=["en", "zh"], corpus=files, num_tokens=options.num_tokens
-        )
-        took = time.perf_counter() - began
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        say(f"trimmed in {took:.1f} s; peak memory {before:,.0f} MiB before, {peak:,.0f} MiB after")
-        say(report.table())
+        # In a process of its own: its peak of memory is that of trimming.
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            say(pool.submit(trim, old, new, files, options.num_tokens).result())
         if options.texts >= 0:
             began = time.perf_counter()
             say(compare((old, new), texts[: options.texts] if options.texts else texts))

@@ -18,7 +18,6 @@ def main(argv: list[str]) -> None:
     from dataclasses import replace
 
     from xlingual import (
-        ConfigError,
         DataArguments,
         LanguageAdapterArguments,
         ModelArguments,
@@ -40,10 +39,7 @@ def main(argv: list[str]) -> None:
         argv, ModelArguments, DataArguments, LanguageAdapterArguments, TransferArguments,
         output_dir="runs/language_adapters", adapter="lora",
     )  # fmt: skip
-    if args.adapter != "lora":
-        raise ConfigError(
-            f"language adapters are LoRA pairs that add; got --adapter {args.adapter}"
-        )
+    method_args.check_kind(args.adapter)
     prepare_output_dir(args)
     data = load_transfer_data(
         use=["source_train", "source_validation", "target_unlabeled", "target_test"],

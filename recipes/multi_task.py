@@ -92,6 +92,7 @@ def main(argv: list[str]) -> None:
         model = TransferTrainer(
             stage_args.output_dir, stage_args, task=data.task, label_space=label_space
         )
+        model.state.log_history = trainer.state.log_history  # what the training of all has cost
         sources = {args.source_language: data.source_validation.get(name)}
         targets = {args.target_language: data.target_test.get(name)}
         sources, targets = ({k: v for k, v in s.items() if v} for s in (sources, targets))

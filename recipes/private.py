@@ -3,11 +3,10 @@ r"""English labels that are private: DP-SGD, and the (epsilon, delta) that the m
     python recipes/private.py --private_epsilon 8 --private_delta 1e-5 \
         --source_train reviews.en.csv --target_test hotel.zh.jsonl --output_dir out
 
-Needs opacus: pip install "xlingual[privacy]". A row of --source_train is protected; validation
-scores are not part of the account, and a tenth of the rows is held out for them unless
---source_validation is given. Larger batches need less noise. LoRA by default; --adapter none
---freeze_encoder trains the head alone. The checkpoints hold losses of private rows: give away the
-model, not them.
+Needs opacus: pip install "xlingual[privacy]". Each row of --source_train is protected, and none of
+them is held out: source scores take a --source_validation, whose texts then stand in the folder's
+predictions. Large batches need less noise. LoRA by default; --adapter none --freeze_encoder trains
+the head alone.
 """
 
 from xlingual import run_recipe
@@ -34,9 +33,11 @@ def main(argv: list[str]) -> None:
         per_device_train_batch_size=256,
     )  # fmt: skip
     checkpoint = prepare_output_dir(args)
-    data = load_transfer_data(
-        use=["source_train", "source_validation", "target_test"],
-        rejected_to=args.output_dir,
+    use = ["source_train", "target_test"]
+    if data_args.source_validation is not None:
+        use.append("source_validation")
+    data = load_transfer_data(  # without rejected_to: private rows are not copied into the result
+        use=use,
         seed=args.seed,
         **vars(data_args),
     )

@@ -1,8 +1,7 @@
 r"""Parallel text, a dictionary or translations: carry the labels across by them.
 
     accelerate launch recipes/translate_train.py --translations reviews.zh.txt \
-        --source_train reviews.en.csv --target_unlabeled hotel.zh.txt \
-        --target_test hotel.zh.jsonl --output_dir out
+        --source_train reviews.en.csv --target_test hotel.zh.jsonl --output_dir out
 
 Methods: translations (--translations FILE or --translation_model FOLDER: source and translated rows
 in one run), bitext_consistency (--bitext PAIRS: a zero-shot teacher reads the English side, the
@@ -28,7 +27,6 @@ def main(argv: list[str]) -> None:
         argv, ModelArguments, DataArguments, TranslateTrainArguments, TransferArguments,
         output_dir="runs/translate_train",
     )  # fmt: skip
-    method = method_args.method
     prepare_output_dir(args)
     data = load_transfer_data(
         use=["source_train", "source_validation", "target_unlabeled", "target_test"],
@@ -36,7 +34,8 @@ def main(argv: list[str]) -> None:
         seed=args.seed,
         **vars(data_args),
     )
-    source, columns = data.mixture("source_train"), data.task.text_columns
+    method, columns = method_args.method, data.task.text_columns
+    source = data.mixture("source_train")
     unlabeled = mix_domains({}, data.target_unlabeled) if data.target_unlabeled else None
     source_sets = data.evaluation_sets("source_validation", args.source_language)
     targets = data.evaluation_sets("target_test", args.target_language)
@@ -56,6 +55,10 @@ def main(argv: list[str]) -> None:
         batch_size=method_args.translation_batch_size,
         num_beams=method_args.translation_beams,
     )
+    if method == "code_switching":
+        entries = read_dictionary(method_args.dictionary)
+        words = word_translations(entries, text=data.texts("target_unlabeled"))
+        switched = code_switch(source, words, seed=args.seed)
 
     def fit(stage, rows, *, loss=None, **settings):
         stage_args = args.for_stage(stage, **settings)
@@ -75,8 +78,7 @@ def main(argv: list[str]) -> None:
 
     zero_shot = student = fit("zero_shot", source)
     if method == "translations":
-        parts = {"translated": translate_rows(source, translations, text_columns=columns)}
-        loss = None
+        parts, loss = {"zh": translate_rows(source, translations, text_columns=columns)}, None
         if method_args.consistency:
             source = translate_rows(source, translations, text_columns=columns, as_view=True)
             loss = ConsistencyLoss()
@@ -91,9 +93,7 @@ def main(argv: list[str]) -> None:
         pairs = encode_pairs(bitext, tokenizer=zero_shot.processing_class)
         student = fit(method, source, loss=BitextContrastLoss(pairs, seed=args.seed))
     if method == "code_switching":
-        texts = data.texts("target_unlabeled")
-        words = word_translations(read_dictionary(method_args.dictionary), text=texts)
-        student = fit(method, code_switch(source, words, seed=args.seed), loss=ConsistencyLoss())
+        student = fit(method, switched, loss=ConsistencyLoss())
     if method_args.guard and student is not zero_shot:
         held_out = mix_domains(source_sets) if source_sets else None
         student = safer_of(zero_shot, student, unlabeled=unlabeled, source_validation=held_out)

@@ -83,9 +83,7 @@ def test_a_merge_adds_the_pairs_and_leaves_the_rest(encoder, adapters, tmp_path,
             np.testing.assert_array_equal(after[name], weight)
 
 
-def test_a_swap_is_the_sum_of_the_other_language_and_the_task(
-    encoder, adapters, tmp_path, english
-):
+def test_a_swap_is_the_sum_of_the_other_language_and_the_task(encoder, adapters, tmp_path, english):
     folders = [
         merge_language_adapter(encoder, adapter, tmp_path / name)
         for adapter, name in zip(adapters, ("en", "zh"), strict=True)

@@ -1,4 +1,4 @@
-"""Several tasks on one encoder: sizes, losses within a head, and folders that load by themselves."""
+"""Several tasks on one encoder: sizes, losses within a head, folders that load alone."""
 
 from __future__ import annotations
 

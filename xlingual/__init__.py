@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from xlingual.data import (
         Columns,
         TransferData,
-        check_translations,
         embedded_corpus,
         load_transfer_data,
         mix_domains,
@@ -96,7 +95,6 @@ if TYPE_CHECKING:
         code_switch,
         correct_label_shift,
         encode_pairs,
-        fuse_probs,
         label_bitext,
         language_offset,
         propagate_embeddings,
@@ -104,7 +102,7 @@ if TYPE_CHECKING:
         sample_few_shot,
         self_train,
     )
-    from xlingual.translation import Translator, translate_texts, translations_of
+    from xlingual.translation import translate_texts, translations_of
     from xlingual.vocabulary import TrimReport, trim_vocabulary
 
 _HOMES = {
@@ -147,7 +145,6 @@ _HOMES = {
     "TransferReport": "evaluation",
     "TransferTrainer": "trainer",
     "TranslateTrainArguments": "arguments",
-    "Translator": "translation",
     "TrimReport": "vocabulary",
     "UncertaintyWeights": "transfer",
     "UnlabeledTargetArguments": "arguments",
@@ -157,7 +154,6 @@ _HOMES = {
     "bitext_agreement": "evaluation",
     "centring_shift": "transfer",
     "changed_settings": "comparing",
-    "check_translations": "data",
     "code_switch": "transfer",
     "compare_runs": "comparing",
     "continue_pretraining": "pretraining",
@@ -169,7 +165,6 @@ _HOMES = {
     "estimate_accuracy": "evaluation",
     "export_onnx": "export",
     "extract_features": "feature_extraction",
-    "fuse_probs": "transfer",
     "get_task": "tasks",
     "label_bitext": "transfer",
     "language_offset": "transfer",
@@ -256,7 +251,6 @@ __all__ = [
     "TransferReport",
     "TransferTrainer",
     "TranslateTrainArguments",
-    "Translator",
     "TrimReport",
     "UncertaintyWeights",
     "UnlabeledTargetArguments",
@@ -266,7 +260,6 @@ __all__ = [
     "bitext_agreement",
     "centring_shift",
     "changed_settings",
-    "check_translations",
     "code_switch",
     "compare_runs",
     "continue_pretraining",
@@ -278,7 +271,6 @@ __all__ = [
     "estimate_accuracy",
     "export_onnx",
     "extract_features",
-    "fuse_probs",
     "get_task",
     "label_bitext",
     "language_offset",

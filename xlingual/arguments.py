@@ -196,6 +196,10 @@ class TranslateTrainArguments:
         kind = same.get(self.method, self.method)
         if not given[kind]:
             raise ConfigError(f"--method {self.method} needs {needed[kind]}")
+        if unused := [name for name in given if given[name] and name != kind]:
+            raise ConfigError(
+                f"--method {self.method} does not use {needed[unused[0]]}; leave it out"
+            )
         if self.translations and self.translation_model:
             raise ConfigError("--translations and --translation_model exclude each other")
         if min(self.translation_batch_size, self.translation_beams, self.bitext_rows) < 1:

@@ -63,6 +63,18 @@ class LanguageAdapterArguments:
                 f"got {self.language_adapter_rank} and {self.language_adapter_epochs}"
             )
 
+    def check_kind(self, task_adapter: str) -> None:
+        """Refuse a task adapter that does not add up with the language's.
+
+        Raises:
+            ConfigError: It is not LoRA.
+        """
+        if task_adapter != "lora":
+            raise ConfigError(
+                "language and task adapters are LoRA pairs that add; expected --adapter lora, "
+                f"got {task_adapter}"
+            )
+
 
 def train_language_adapter(
     model_name_or_path: str | None,

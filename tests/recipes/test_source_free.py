@@ -124,3 +124,14 @@ def test_test_labels_that_the_model_does_not_know(run, files, given, text, tmp_p
     with pytest.raises(SystemExit):
         start(run, files, given, text, tmp_path / "out", f"--target_test={files.zh_other}")
     assert "好评" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_without_a_test_set_the_model_is_saved(run, given, text, tmp_path) -> None:
+    out = tmp_path / "out"
+    run(
+        "source_free", f"--model_name_or_path={given}", f"--target_unlabeled={text}",
+        f"--output_dir={out}", "--num_rounds=1",
+    )  # fmt: skip
+    assert (out / "model.safetensors").is_file()
+    assert "train_runtime" in results_of(out)

@@ -5,7 +5,8 @@ import pytest
 from datasets import Dataset
 
 from tests.transfer.learners import RuleLearner
-from xlingual.errors import DataError
+from xlingual import get_task
+from xlingual.errors import ConfigError, DataError
 from xlingual.transfer.bitext_consistency import label_bitext
 
 TEACHER = RuleLearner(lambda text: 0.9 if "clean" in text else 0.05 if "dirty" in text else 0.5)
@@ -44,3 +45,10 @@ def test_nothing_to_learn_from():
         label_bitext(TEACHER, bitext(), confidence_threshold=0.99)
     with pytest.raises(DataError, match="target_text"):
         label_bitext(TEACHER, Dataset.from_dict({"source_text": ["clean"]}))
+
+
+def test_a_teacher_that_reads_pairs_is_refused():
+    teacher = RuleLearner(TEACHER.rule)
+    teacher.task = get_task("pair")
+    with pytest.raises(ConfigError, match="labels single sentences"):
+        label_bitext(teacher, bitext())

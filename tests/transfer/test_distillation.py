@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from datasets import Dataset
 
-from xlingual import LabelSpace, TeacherEnsemble, fuse_probs, label_bitext
+from xlingual import LabelSpace, TeacherEnsemble, label_bitext
 from xlingual.data import Bitext
 from xlingual.errors import ConfigError, DataError, LabelSpaceError
 from xlingual.inference import Prediction
+from xlingual.transfer import fuse_probs
 
 SPACE = LabelSpace(("negative", "positive"))
 ROWS = Dataset.from_dict(

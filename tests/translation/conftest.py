@@ -113,3 +113,30 @@ def nllb(tmp_path_factory) -> Path:
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def m2m(tmp_path_factory) -> Path:
+    pytest.importorskip("sentencepiece")
+    from transformers import M2M100Tokenizer
+
+    folder = tmp_path_factory.mktemp("m2m")
+    pieces = sentencepiece_file(folder / "a.spm", ENGLISH + CHINESE)
+    names = ["<s>", "<pad>", "</s>", "<unk>", *sorted(set(pieces) - {"<s>", "</s>", "<unk>"})]
+    path = folder / "vocabulary.json"
+    path.write_text(json.dumps({n: i for i, n in enumerate(names)}), encoding="utf-8")
+    tokenizer = M2M100Tokenizer(str(path), str(folder / "a.spm"))
+    torch.manual_seed(1)
+    model = M2M100ForConditionalGeneration(
+        M2M100Config(
+            **_SHAPE,
+            vocab_size=max(tokenizer.lang_token_to_id.values()) + 1,
+            pad_token_id=1,
+            bos_token_id=0,
+            eos_token_id=2,
+            decoder_start_token_id=2,
+        )
+    )
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder

@@ -7,11 +7,11 @@ import json
 import pytest
 
 from tests.translation.conftest import ENGLISH, make_marian
-from xlingual import Translator, translate_texts
-from xlingual.errors import ConfigError, ModelLoadError, OutputError
+from xlingual import translate_texts, translations_of
+from xlingual.errors import ConfigError, DataError, ModelLoadError, OutputError
 from xlingual.languages import detect_language
+from xlingual.translation import Translator
 from xlingual.translation import translator as translator_module
-from xlingual.translation import translations_of
 
 SHORT = {"max_length": 12}
 
@@ -23,8 +23,12 @@ def test_a_pair_model_gets_its_prefix_and_writes_chinese(marian):
     assert detect_language(translator.translate(ENGLISH[:3])) == "zh"
 
 
-def test_a_many_language_model_starts_with_the_target_language(nllb, monkeypatch):
-    translator = Translator(nllb, max_length=8)
+@pytest.mark.parametrize(
+    ("kind", "english", "chinese"), [("nllb", "eng_Latn", "zho_Hans"), ("m2m", "__en__", "__zh__")]
+)
+def test_a_many_language_model_is_told_both_languages(kind, english, chinese, request, monkeypatch):
+    folder = request.getfixturevalue(kind)
+    translator = Translator(folder, max_length=8)
     given = {}
     generate = translator.model.generate
 
@@ -34,15 +38,13 @@ def test_a_many_language_model_starts_with_the_target_language(nllb, monkeypatch
 
     monkeypatch.setattr(translator.model, "generate", spy)
     translator.translate(ENGLISH[:2])
-    chinese, english = (
-        translator.tokenizer.convert_tokens_to_ids(code) for code in ("zho_Hans", "eng_Latn")
-    )
-    assert chinese != english
-    assert given["forced_bos_token_id"] == chinese
-    assert (given["ids"][:, 1] == chinese).all()
-    assert (given["input_ids"][:, 0] == english).all(), "the encoder reads the source language"
-    back = Translator(nllb, source_language="zh", target_language="en", max_length=8)
-    assert back.first_token == english
+    ids = [translator.tokenizer.convert_tokens_to_ids(token) for token in (english, chinese)]
+    assert translator.tokenizer.unk_token_id not in ids
+    assert given["forced_bos_token_id"] == ids[1] != ids[0]
+    assert (given["ids"][:, 1] == ids[1]).all()
+    assert (given["input_ids"][:, 0] == ids[0]).all(), "the encoder reads the source language"
+    back = Translator(folder, source_language="zh", target_language="en", max_length=8)
+    assert back.first_token == ids[0]
 
 
 def test_batches_do_not_mix_up_the_texts(marian):
@@ -107,11 +109,12 @@ def test_what_is_no_translator_for_this_run(marian, nllb, encoder, tmp_path):
         Translator(nllb, target_language="xx")
 
 
-def test_a_model_that_does_not_write_the_language_is_noticed(marian):
-    from xlingual.errors import DataError
-
+def test_a_model_that_does_not_write_the_language_is_noticed(tmp_path):
+    pytest.importorskip("sentencepiece")
+    many = str(make_marian(tmp_path / "mul-mul", languages=("mul", "mul")))
+    assert translations_of(ENGLISH[:1], languages=("en", "zh"), model=many, **SHORT)
     with pytest.raises(DataError, match="should be in English"):
-        translations_of(["房间"], languages=("zh", "en"), model=str(marian), **SHORT)
+        translations_of(["房间"], languages=("zh", "en"), model=many, **SHORT)
     assert translations_of(["房间"], languages=("zh", "en")) == {}
 
 

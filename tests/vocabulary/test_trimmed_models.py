@@ -116,6 +116,19 @@ def test_positions_that_count_from_the_padding_token(tmp_path: Path, corpus: Pat
     assert_same(folder, tmp_path / "small", TEXTS)
 
 
+def test_a_piece_that_stands_twice(tmp_path: Path, corpus: Path) -> None:
+    spec = json.loads(trained("Unigram").to_str())
+    piece, score = next(entry for entry in spec["model"]["vocab"] if entry[0].endswith("e"))
+    spec["model"]["vocab"].append((piece, score - 0.1))
+    tokenizer = fast(type(trained("BPE")).from_str(json.dumps(spec)))
+    folder = tmp_path / "model"
+    config = config_of("Unigram", len(spec["model"]["vocab"]))
+    AutoModel.from_config(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    trim_vocabulary(folder, tmp_path / "small", corpus=corpus, keep_tokens=[piece])
+    assert_same(folder, tmp_path / "small", TEXTS)
+
+
 def test_added_tokens_are_kept_with_their_rows(tmp_path: Path, corpus: Path) -> None:
     tokenizer, folder = fast(trained("WordPiece")), tmp_path / "model"
     tokenizer.add_tokens(
@@ -153,6 +166,8 @@ def test_bare_encoder(tmp_path: Path, words: PreTrainedTokenizerBase) -> None:
     folder = model_of_words(tmp_path / "model", words, AutoModel)
     trim_vocabulary(folder, tmp_path / "small", languages=["en", "zh"])
     assert_same(folder, tmp_path / "small", TEXTS)
+    weights = [place / "model.safetensors" for place in (folder, tmp_path / "small")]
+    assert len({path.stat().st_mode for path in weights}) == 1
     model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "small")
     assert model.config.vocab_size == model.get_input_embeddings().weight.shape[0] < len(words)
 

@@ -21,7 +21,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("model", help="folder of a model with a fast tokenizer")
+    add("model", help="folder or hub id of a model with a fast tokenizer")
     add("output", help="folder to write; must be empty or not there")
     add("--languages", help="keep the tokens in the scripts of these languages: en,zh")
     add("--corpus", help="files whose texts must be cut as before, separated by commas")
@@ -35,10 +35,11 @@ def main(argv: list[str]) -> None:
     """Trim a model and print the sizes."""
     options = parse(argv)
 
+    from xlingual.inference.folders import resolve_folder
     from xlingual.vocabulary import trim_vocabulary
 
     report = trim_vocabulary(
-        options.model,
+        resolve_folder(options.model),
         options.output,
         languages=options.languages,
         corpus=options.corpus,

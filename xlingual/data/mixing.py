@@ -13,7 +13,7 @@ from xlingual.tasks import SOURCE, TARGET
 __all__ = ["mix_domains"]
 
 # Missing in some of the sets, these are empty there; any other column must be in all.
-_OPTIONAL_COLUMNS = {"label", "labels", "tags", "soft_labels", "view_text"}
+_OPTIONAL_COLUMNS = {"label", "labels", "tags", "soft_labels", "view_text", "view_text_pair"}
 
 
 def mix_domains(

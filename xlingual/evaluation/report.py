@@ -222,7 +222,7 @@ class TransferReport:
         oracle = " (an ORACLE: target labels chose the weights)" * (self.selection == "target_dev")
         lines += ["", f"weights kept: {self.selection}{oracle}"]
         lines += [
-            f"{name}: {value:,.0f}" if value >= 1000 else f"{name}: {value:.1f}"
+            f"{name}: {value:{',.0f' if value >= 1000 else '.1g' if 0 < value < 0.1 else '.1f'}}"
             for name, value in self.costs.items()
         ]
         lines.append("[low, high]: 95% bootstrap interval over the rows, in percent")

@@ -8,7 +8,7 @@ import numpy as np
 from datasets import Dataset
 
 from xlingual.data.bitext import Bitext
-from xlingual.errors import DataError
+from xlingual.errors import ConfigError, DataError
 from xlingual.transfer.learner import Learner
 from xlingual.transfer.pseudo_labels import predicted_prior, with_soft_labels
 
@@ -45,8 +45,14 @@ def label_bitext(
         Columns ``text`` and ``soft_labels``.
 
     Raises:
+        ConfigError: The teacher reads pairs of sentences.
         DataError: A column is missing, or the teacher is sure of no pair.
     """
+    if getattr(getattr(teacher, "task", None), "name", "sequence") == "pair":
+        raise ConfigError(
+            "bitext consistency labels single sentences, and this teacher reads pairs; for --task "
+            "pair use translations or continual_alignment"
+        )
     if isinstance(bitext, Bitext):
         bitext = Dataset.from_dict({"source_text": bitext.english, "target_text": bitext.chinese})
     missing = {"source_text", "target_text"} - set(bitext.column_names)

@@ -78,7 +78,9 @@ class Translator:
             ) from error
         self.device = torch.device(device) if device is not None else PartialState().device
         self.model.to(self.device).eval()
-        self.max_length, self.num_beams = max_length, num_beams
+        positions = getattr(self.model.config, "max_position_embeddings", None) or max_length + 1
+        self.max_length = min(max_length, positions - 1)  # one is for the token that begins
+        self.num_beams = num_beams
         self.prefix, self.first_token = _prepare(
             self.tokenizer, source_language, target_language, path=path
         )

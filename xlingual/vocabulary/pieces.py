@@ -159,7 +159,9 @@ def rebuild(spec: dict[str, Any], kept: set[str]) -> tuple[dict[str, Any], dict[
     if model["type"] == "Unigram":
         if model.get("unk_id") is not None:
             model["unk_id"] = new[model["vocab"][model["unk_id"]][0]]
-        model["vocab"] = [entry for entry in model["vocab"] if entry[0] in new]
+        # Of a piece that stands twice, one entry has ever been in use.
+        places = enumerate(model["vocab"])
+        model["vocab"] = [entry for n, entry in places if entry[0] in new and old[entry[0]] == n]
     else:
         model["vocab"] = {token: new[token] for token in tokens if token in model["vocab"]}
     if model["type"] == "BPE":
@@ -171,8 +173,8 @@ def rebuild(spec: dict[str, Any], kept: set[str]) -> tuple[dict[str, Any], dict[
         trimmed["padding"]["pad_id"] = _new_id(trimmed["padding"]["pad_token"], new)
     if Tokenizer.from_str(_dumps(trimmed)).get_vocab(with_added_tokens=True) != new:
         raise ModelLoadError(
-            "the tokenizer numbers its tokens in a way that does not survive trimming (a token "
-            "that stands twice, or added tokens in disorder); save it again with transformers"
+            "the tokenizer numbers its tokens in a way that does not survive trimming (added "
+            "tokens in disorder); save it again with a current transformers"
         )
     return trimmed, {old[token]: position for token, position in new.items()}
 

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
-__all__ = ["TrimReport"]
+from xlingual.vocabulary.scripts import scripts_of
+from xlingual.vocabulary.selection import Usage
+from xlingual.vocabulary.weights import stored_parameters, weight_files
+
+__all__ = ["TrimReport", "measure_coverage", "measure_sizes", "warn_of_strangers"]
+
+logger = logging.getLogger(__name__)
+
+_FEW = 0.5
 
 _NAMES = {
     "Latn": "Latin", "Hani": "Chinese", "Jpan": "kana", "Kore": "Hangul", "Cyrl": "Cyrillic",
@@ -80,3 +91,48 @@ class TrimReport:
 
 def _row(name: str, before: int, after: int) -> tuple[str, str, str, str]:
     return name, f"{before:,}", f"{after:,}", f"{after / before:.1%}"
+
+
+def measure_sizes(folder: Path, beside: Path) -> dict[str, int]:
+    """Parameters and bytes of two folders, as fields of the report."""
+    sizes = {}
+    for moment, place in (("before", folder), ("after", beside)):
+        files = weight_files(place)
+        sizes[f"parameters_{moment}"] = stored_parameters(files)
+        paths = [path for path in [*files, place / "tokenizer.json"] if path.is_file()]
+        sizes[f"bytes_{moment}"] = sum(path.stat().st_size for path in paths)
+    return sizes
+
+
+def measure_coverage(
+    usage: Usage, own: set[int], num_covered: int, unknown: int | None
+) -> dict[str, Any]:
+    """What of the corpus' tokens is among some ids, as fields of the report."""
+    total = int(usage.counts.sum())
+    if not total:
+        return {}
+    return {
+        "num_texts": usage.num_texts,
+        "token_coverage": float(usage.counts[list(own)].sum() / total),
+        "text_coverage": num_covered / usage.num_texts,
+        "unknown_share": 0.0 if unknown is None else float(usage.counts[unknown] / total),
+    }
+
+
+def warn_of_strangers(report: TrimReport, languages: Sequence[str] | None) -> None:
+    """Say so where model, languages and corpus do not belong together."""
+    for language in languages or ():
+        scripts = scripts_of([language])
+        if not any(report.scripts_before.get(script) for script in scripts):
+            logger.warning(
+                "the tokenizer has no token in the script of %s: the model was hardly trained on "
+                "it, and there was nothing to keep",
+                language,
+            )
+    if languages and report.token_coverage is not None and report.token_coverage < _FEW:
+        logger.warning(
+            "the scripts of %s write only %.0f%% of the corpus' tokens, the rest was kept for the "
+            "corpus alone: do languages and files belong together?",
+            ", ".join(languages),
+            100 * report.token_coverage,
+        )

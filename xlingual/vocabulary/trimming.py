@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import logging
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,12 @@ from xlingual.vocabulary.folders import (
     write_json,
 )
 from xlingual.vocabulary.pieces import KINDS, rebuild
-from xlingual.vocabulary.report import TrimReport
-from xlingual.vocabulary.scripts import scripts_of
+from xlingual.vocabulary.report import (
+    TrimReport,
+    measure_coverage,
+    measure_sizes,
+    warn_of_strangers,
+)
 from xlingual.vocabulary.selection import Usage, count_scripts, count_usage, select_tokens
 from xlingual.vocabulary.texts import corpus_files, read_texts
 from xlingual.vocabulary.verification import (
@@ -38,10 +43,7 @@ from xlingual.vocabulary.weights import cut_weights, stored_parameters, weight_f
 
 __all__ = ["trim_vocabulary"]
 
-logger = logging.getLogger(__name__)
-
 _NUM_LEADING = 1_000  # unknown tokens behind these have no fixed number in any class
-_FEW = 0.5
 
 
 def trim_vocabulary(
@@ -88,49 +90,13 @@ def trim_vocabulary(
         languages = [name for name in map(str.strip, languages.split(",")) if name]
     files = corpus_files(corpus) if corpus is not None else []
     _check_folders(folder, output)
-    config = read_json(folder / "config.json")
-    tokenizer, spec = _tokenizer_of(folder)
-    backend = plain_backend(tokenizer)
-    vocabulary = backend.get_vocab(with_added_tokens=True)
-    needed = _named_tokens(tokenizer, config, vocabulary, keep_tokens)
-    needed |= _leading_tokens(spec, config, vocabulary)
-
-    usage = count_usage(read_texts(files, text_column=text_column), backend, spec)
-    if files and not usage.num_texts:
+    plan = _plan(folder, partial(read_texts, files, text_column=text_column), keep_tokens,
+                 languages=languages, num_tokens=num_tokens)  # fmt: skip
+    if files and not plan.usage.num_texts:
         raise DataError(f"{', '.join(files)}: there is no text to read")
-    used = {token for token, number in vocabulary.items() if usage.counts[number]}
-    kept, alone = select_tokens(
-        spec,
-        vocabulary,
-        needed=needed | used | usage.unknown_parts,
-        languages=languages,
-        num_tokens=num_tokens,
-    )
-    trimmed, new_ids = rebuild(spec, kept)
-    _check_ids(folder, config, new_ids)
     beside = folder_beside(output)
     try:
-        carry_along(folder, beside)
-        write_json(beside / "tokenizer.json", trimmed)
-        write_configs(folder, beside, new_ids)
-        rows = sorted(new_ids, key=new_ids.__getitem__)
-        cut_weights(folder, beside, rows=rows, num_rows=config["vocab_size"])
-        new_backend = plain_backend(load_tokenizer(str(beside)))
-        check_ids(backend, new_backend, new_ids)
-        _probe(backend, new_backend, new_ids, _unknown_id(spec, vocabulary))
-        texts = read_texts(files, text_column=text_column)
-        own = {vocabulary[token] for token in alone}
-        num_covered = compare_pieces(texts, backend, new_backend, new_ids, alone=own)
-        report = TrimReport(
-            output_dir=str(output),
-            tokenizer_kind=spec["model"]["type"],
-            vocabulary_before=config["vocab_size"],
-            vocabulary_after=len(new_ids),
-            scripts_before=count_scripts(spec, vocabulary),
-            scripts_after=count_scripts(spec, kept),
-            **_sizes(folder, beside),
-            **_coverage(usage, own, num_covered, _unknown_id(spec, vocabulary)),
-        )
+        report = _write(plan, folder, beside, output)
         write_json(beside / "trim_report.json", report.as_dict())
         if output.is_dir():
             output.rmdir()
@@ -141,8 +107,79 @@ def trim_vocabulary(
         raise OutputError(f"cannot write the trimmed model to {output}: {error}") from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-    _warn(report, languages)
+    warn_of_strangers(report, languages)
     return report
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is kept of a model, and why."""
+
+    texts: Callable[[], Iterator[str]]
+    config: dict[str, Any]
+    spec: dict[str, Any]
+    backend: Tokenizer
+    vocabulary: dict[str, int]
+    usage: Usage
+    kept: set[str]
+    alone: set[str]
+
+    @property
+    def unknown(self) -> int | None:
+        """The id of the unknown token."""
+        model = self.spec["model"]
+        number = model.get("unk_id")
+        return self.vocabulary.get(model.get("unk_token") or "") if number is None else number
+
+
+def _plan(
+    folder: Path,
+    texts: Callable[[], Iterator[str]],
+    keep_tokens: Iterable[str],
+    *,
+    languages: Sequence[str] | None,
+    num_tokens: int | None,
+) -> _Plan:
+    config = read_json(folder / "config.json")
+    tokenizer, spec = _tokenizer_of(folder)
+    backend = plain_backend(tokenizer)
+    vocabulary = backend.get_vocab(with_added_tokens=True)
+    needed = _named_tokens(tokenizer, config, vocabulary, keep_tokens)
+    needed |= _leading_tokens(spec, config, vocabulary)
+    usage = count_usage(texts(), backend, spec)
+    needed |= {token for token, number in vocabulary.items() if usage.counts[number]}
+    needed |= usage.unknown_parts
+    kept, alone = select_tokens(
+        spec, vocabulary, needed=needed, languages=languages, num_tokens=num_tokens
+    )
+    return _Plan(texts, config, spec, backend, vocabulary, usage, kept, alone)
+
+
+def _write(plan: _Plan, folder: Path, beside: Path, output: Path) -> TrimReport:
+    """Write all files, load the tokenizer as users do, and compare it on all texts."""
+    trimmed, new_ids = rebuild(plan.spec, plan.kept)
+    _check_sizes(folder, plan.config, new_ids)
+    carry_along(folder, beside)
+    write_json(beside / "tokenizer.json", trimmed)
+    write_configs(folder, beside, new_ids)
+    rows = sorted(new_ids, key=new_ids.__getitem__)
+    cut_weights(folder, beside, rows=rows, num_rows=plan.config["vocab_size"])
+
+    new = plain_backend(load_tokenizer(str(beside)))
+    check_ids(plan.backend, new, new_ids)
+    _probe(plan.backend, new, new_ids, plan.unknown)
+    alone = {plan.vocabulary[token] for token in plan.alone}
+    num_covered = compare_pieces(plan.texts(), plan.backend, new, new_ids, alone=alone)
+    return TrimReport(
+        output_dir=str(output),
+        tokenizer_kind=plan.spec["model"]["type"],
+        vocabulary_before=plan.config["vocab_size"],
+        vocabulary_after=len(new_ids),
+        scripts_before=count_scripts(plan.spec, plan.vocabulary),
+        scripts_after=count_scripts(plan.spec, plan.kept),
+        **measure_sizes(folder, beside),
+        **measure_coverage(plan.usage, alone, num_covered, plan.unknown),
+    )
 
 
 def _check_folders(folder: Path, output: Path) -> None:
@@ -156,9 +193,10 @@ def _check_folders(folder: Path, output: Path) -> None:
             f"{folder} is no model's folder on this machine: expected config.json, "
             "model.safetensors and tokenizer.json"
         )
+    files = weight_files(folder)
     try:
-        stored_parameters(weight_files(folder))
-    except SafetensorError as error:
+        stored_parameters(files)
+    except (OSError, SafetensorError) as error:
         raise ModelLoadError(
             f"{folder}: the weights cannot be read ({error}); copy the model again"
         ) from error
@@ -176,6 +214,9 @@ def _tokenizer_of(folder: Path) -> tuple[PreTrainedTokenizerBase, dict[str, Any]
     path = folder / "tokenizer.json"
     backend: Any = tokenizer
     spec = read_json(path) if path.is_file() else json.loads(backend.backend_tokenizer.to_str())
+    added = {token["content"] for token in spec.get("added_tokens") or []}
+    if backend.get_added_vocab().keys() - added:  # those that stand in tokenizer_config.json alone
+        spec["added_tokens"] = json.loads(backend.backend_tokenizer.to_str())["added_tokens"]
     model = spec.get("model") or {}
     if "type" not in model:  # files of before 2021 leave it out
         model["type"] = json.loads(backend.backend_tokenizer.to_str())["model"]["type"]
@@ -227,7 +268,7 @@ def _position_start(config: dict[str, Any]) -> int | None:
     return pad if pad is not None and pad < (num_positions or 0) else None
 
 
-def _check_ids(folder: Path, config: dict[str, Any], new_ids: dict[int, int]) -> None:
+def _check_sizes(folder: Path, config: dict[str, Any], new_ids: dict[int, int]) -> None:
     if max(new_ids) >= config["vocab_size"]:
         raise ModelLoadError(
             f"{folder}: the tokenizer has ids up to {max(new_ids):,}, but config.vocab_size is "
@@ -245,49 +286,3 @@ def _probe(old: Tokenizer, new: Tokenizer, new_ids: dict[int, int], unknown: int
     """Kept tokens as texts, for those languages of which there is no corpus."""
     known = {number: new_id for number, new_id in new_ids.items() if number != unknown}
     compare_pieces(probe_texts(old, known), old, new, known, alone=set(), only_if_kept=True)
-
-
-def _unknown_id(spec: dict[str, Any], vocabulary: dict[str, int]) -> int | None:
-    number = spec["model"].get("unk_id")
-    return vocabulary.get(spec["model"].get("unk_token") or "") if number is None else number
-
-
-def _sizes(folder: Path, beside: Path) -> dict[str, int]:
-    sizes = {}
-    for moment, place in (("before", folder), ("after", beside)):
-        files = weight_files(place)
-        sizes[f"parameters_{moment}"] = stored_parameters(files)
-        paths = [path for path in [*files, place / "tokenizer.json"] if path.is_file()]
-        sizes[f"bytes_{moment}"] = sum(path.stat().st_size for path in paths)
-    return sizes
-
-
-def _coverage(usage: Usage, own: set[int], num_covered: int, unknown: int | None) -> dict[str, Any]:
-    total = int(usage.counts.sum())
-    if not total:
-        return {}
-    return {
-        "num_texts": usage.num_texts,
-        "token_coverage": float(usage.counts[list(own)].sum() / total),
-        "text_coverage": num_covered / usage.num_texts,
-        "unknown_share": 0.0 if unknown is None else float(usage.counts[unknown] / total),
-    }
-
-
-def _warn(report: TrimReport, languages: Sequence[str] | None) -> None:
-    """Say so where model, languages and corpus do not belong together."""
-    for language in languages or ():
-        scripts = scripts_of([language])
-        if not any(report.scripts_before.get(script) for script in scripts):
-            logger.warning(
-                "the tokenizer has no token in the script of %s: the model was hardly trained on "
-                "it, and there was nothing to keep",
-                language,
-            )
-    if languages and report.token_coverage is not None and report.token_coverage < _FEW:
-        logger.warning(
-            "the scripts of %s write only %.0f%% of the corpus' tokens, the rest was kept for the "
-            "corpus alone: do languages and files belong together?",
-            ", ".join(languages),
-            100 * report.token_coverage,
-        )

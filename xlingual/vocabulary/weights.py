@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,7 @@ def cut_weights(folder: Path, output: Path, *, rows: list[int], num_rows: int) -
                 kept[name] = _take(tensors, name, axis, index)
             metadata = tensors.metadata()
         save_file(kept, output / file.name, metadata=metadata or {"format": "pt"})
+        shutil.copymode(file, output / file.name)  # save_file makes it the owner's alone
     if (folder / _INDEX).is_file():
         _write_index(folder, output)
 
