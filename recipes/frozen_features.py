@@ -1,12 +1,13 @@
 r"""No time: encode once, fit a linear head in seconds.
 
-    python recipes/frozen_features.py --classifier lda --centring true \
+    python recipes/frozen_features.py --self_training true \
         --source_train reviews.en.csv --target_unlabeled hotel.zh.txt \
         --target_test hotel.zh.jsonl --output_dir out
 
 Classifiers: logistic_regression, lda, pca (and logistic regression on it) and nearest_centroid, by
-scikit-learn. --centring takes the difference between the languages off the target's features, by
---target_unlabeled; labels in it are never read. --second_model adds the features of another encoder
+scikit-learn. With --target_unlabeled (labels in it are never read), --self_training refits the head
+to its own surest labels there, and --centring takes the difference between the languages off the
+features; the saved folder then serves the target. --second_model adds another encoder's features
 (--fusion concatenate or gate); no model class holds two encoders, so then predictions and report
 are saved and no model. With no arguments it runs on the embedded encoder and corpus.
 """
@@ -35,10 +36,16 @@ def main(argv: list[str]) -> None:
     )  # fmt: skip
     prepare_output_dir(args)
     use = ["source_train", "source_validation", "target_test"]
-    if method_args.centring:
+    required = ["source_train"]
+    if method_args.centring or method_args.self_training:
         use.append("target_unlabeled")
+        required.append("target_unlabeled")
     data = load_transfer_data(
-        use=use, rejected_to=args.output_dir, seed=args.seed, **vars(data_args)
+        use=use,
+        required=required,
+        rejected_to=args.output_dir,
+        seed=args.seed,
+        **vars(data_args),
     )
 
     second = [method_args.second_model] if method_args.second_model else []
@@ -59,8 +66,10 @@ def main(argv: list[str]) -> None:
         strength=method_args.strength,
         num_components=method_args.num_components,
     )
-    if data.target_unlabeled:
+    if method_args.centring:
         model.centre(mix_domains({}, data.target_unlabeled))
+    if method_args.self_training:
+        model.self_train(mix_domains({}, data.target_unlabeled))
     is_saved = model.save_model(args.output_dir)
 
     sources = data.evaluation_sets("source_validation", args.source_language)

@@ -33,6 +33,7 @@ from xlingual.transfer.frozen_features import (
     fit_linear,
     fuse_features,
 )
+from xlingual.transfer.linear_self_training import self_train_head
 
 __all__ = ["FrozenEncoder", "FrozenFeaturesArguments"]
 
@@ -57,6 +58,9 @@ class FrozenFeaturesArguments:
     centring: bool = option(
         False, "Take the languages' difference off, with --target_unlabeled; it can lose."
     )
+    self_training: bool = option(
+        False, "Refit the head to --target_unlabeled, in rounds of its own surest labels."
+    )
     feature_cache: str | None = option(
         None, "Folder where features are kept between runs; left out: none are kept."
     )
@@ -68,6 +72,10 @@ class FrozenFeaturesArguments:
             )
         if self.fusion not in FUSIONS:
             raise ConfigError(f"--fusion takes {', '.join(FUSIONS)}; got {self.fusion!r}")
+        if self.centring and self.self_training:
+            raise ConfigError(
+                "--centring and --self_training both change the target's head; keep one"
+            )
         if self.num_components < 1 or (self.strength is not None and self.strength <= 0):
             raise ConfigError("--num_components must be at least 1, and --strength above 0")
 
@@ -140,6 +148,7 @@ class FrozenEncoder:
             name = type(self.models[0]).__name__
             self.reason_not_saved = f"the pooler of {name} is new, and it cannot read a plain mean"
         self.head: LinearMap | None = None
+        self.target_head: LinearMap | None = None
         self._source_features = np.empty((0, 0))
         self.target_shift = np.zeros(len(self.label_space))
         self.costs: dict[str, float] = {}
@@ -164,6 +173,7 @@ class FrozenEncoder:
             settings["feature_scales"] = choose_gate(blocks, labels, **common)
         self._source_features = fuse_features(blocks)
         self.head = fit_linear(self._source_features, labels, **common, **settings)
+        self.target_head = None
         self.costs = {
             "encode_seconds": encoded - started,
             "fit_seconds": time.perf_counter() - encoded,
@@ -185,9 +195,21 @@ class FrozenEncoder:
         self.target_shift = shift - shift.mean()
         logger.info("centring shifts the target's logits by %s", np.round(self.target_shift, 2))
 
+    def self_train(self, unlabeled: Dataset, **settings: Any) -> None:
+        """Refit the head for the target by its own surest labels: see ``self_train_head``.
+
+        Args:
+            unlabeled: Target text; a label column in it is never read.
+            settings: Those of ``self_train_head``.
+        """
+        started = time.perf_counter()
+        features = fuse_features(self.features(unlabeled))
+        self.target_head = self_train_head(self._fitted(), features, **settings)
+        self.costs["self_training_seconds"] = time.perf_counter() - started
+
     def predict_labels(self, dataset: Dataset, *, is_target: bool = True) -> LabelPredictions:
-        """Predict rows in their order; the source is read without the target's shift."""
-        logits = self._fitted()(fuse_features(self.features(dataset)))
+        """Predict rows in their order; the source is read by the source's own head."""
+        logits = self._fitted(is_target)(fuse_features(self.features(dataset)))
         logits = logits + self.target_shift * is_target
         decided, probs = self.task.decide(logits), self.task.probabilities(logits)
         return LabelPredictions(self._labels(dataset), decided, probs)
@@ -222,17 +244,17 @@ class FrozenEncoder:
         if self.reason_not_saved is not None:
             logger.warning("no model is saved, only its results: %s", self.reason_not_saved)
             return False
-        head, model = self._fitted(), self.models[0]
+        head, model = self._fitted(is_target=True), self.models[0]
         set_output_layer(model, head.weight, head.bias + self.target_shift)
         model.save_pretrained(folder)
         self.tokenizers[0].save_pretrained(folder)
         complete_saved_model(model, folder, save_base=False)
         return True
 
-    def _fitted(self) -> LinearMap:
+    def _fitted(self, is_target: bool = False) -> LinearMap:
         if self.head is None:
             raise DataError("the head is not fitted yet; call fit() with labelled source rows")
-        return self.head
+        return self.target_head if is_target and self.target_head is not None else self.head
 
     def _labels(self, dataset: Dataset) -> NDArray[np.int64]:
         if self.task.label_column not in dataset.column_names:

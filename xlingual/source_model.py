@@ -74,7 +74,7 @@ def trained_label_space(
     if is_multi_label or not any(kind.endswith(wanted) for kind in kinds):
         kind = "multi-label" if is_multi_label else ", ".join(kinds) or "without an architecture"
         raise ConfigError(
-            f"{path} is {kind}; expected a trained classifier (...{wanted}) with one label a row, for "
-            "example the --output_dir of zero_shot"
+            f"{path} is {kind}; expected a trained classifier (...{wanted}) with one label a row, "
+            "for example the --output_dir of zero_shot"
         )
     return LabelSpace.from_id2label(config.id2label)

@@ -29,7 +29,7 @@ def test_rows_are_drawn_by_themselves_at_the_rate():
 
 
 def test_an_empty_batch_is_the_row_after_the_last():
-    batches = list(PoissonBatches(3, sample_rate=1e-9, seed=0).__iter__().__next__() for _ in "ab")
+    batches = [next(iter(PoissonBatches(3, sample_rate=1e-9, seed=0))) for _ in "ab"]
     assert batches == [[3], [3]]
 
 

@@ -1,0 +1,101 @@
+"""Self-training of a linear head on frozen features: rounds that take a second each."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import log_softmax, softmax
+
+from xlingual.errors import DataError
+from xlingual.transfer.frozen_features import LinearMap, fit_linear
+from xlingual.transfer.pseudo_labels import predicted_prior
+
+__all__ = ["self_train_head"]
+
+logger = logging.getLogger(__name__)
+
+Floats = NDArray[np.float64]
+
+
+def self_train_head(
+    head: LinearMap,
+    features: ArrayLike,
+    *,
+    shares: Sequence[float] = (0.2, 0.4, 0.8),
+    strength: float = 1e-2,
+    max_prior_shift: float = 0.2,
+    min_agreement: float = 2 / 3,
+) -> LinearMap:
+    r"""Fit a head to target features by the labels that the last head is surest of.
+
+    In each round every class gets :math:`\text{share} \cdot \pi_c \cdot n` rows, those of the
+    largest margin :math:`\log p_c - \max_{c' \ne c} \log p_{c'}`, with :math:`\pi` the smoothed
+    prior that the first head predicted (re-estimated, it drifts towards one half), and logistic
+    regression is fitted on these rows alone: the source has had its say in the first labels, and
+    its words for the classes are not the target's.
+
+    On frozen features a linear head cannot simply learn its teacher's mistakes by heart, as a
+    fine-tuned encoder does.
+
+    Args:
+        head: Fitted on source rows; reads the target zero-shot.
+        features: Of target rows without labels, shape ``(rows, hidden)``.
+        shares: Share of the rows used, round by round.
+        strength: Inverse penalty of logistic regression, on standardised features.
+        max_prior_shift: A head that moves a class's share of the rows by more is refused.
+        min_agreement: So is one that agrees with the first head on fewer rows.
+
+    Returns:
+        The head of the last round; the first one where the last shows a sign of collapse, or where
+        there are too few rows.
+
+    Raises:
+        DataError: Features of another width, or not finite.
+    """
+    rows = np.asarray(features, dtype=float)
+    if rows.ndim != 2 or rows.shape[1] != head.weight.shape[1] or not np.isfinite(rows).all():
+        raise DataError(
+            f"expected finite features (rows, {head.weight.shape[1]}); got {rows.shape}"
+        )
+    num_labels = len(head.bias)
+    if len(rows) < 10 * num_labels:
+        logger.warning("%d target rows are too few for self-training: it is left out", len(rows))
+        return head
+    first = softmax(head(rows), axis=1)
+    prior, kept = predicted_prior(first), head
+    for share in shares:
+        chosen, labels = _surest(kept(rows), share=share, prior=prior)
+        kept = fit_linear(rows[chosen], labels, num_labels=num_labels, strength=strength, seed=0)
+        logger.info("self-training of the head: %d rows", len(chosen))
+    decided, before = kept(rows).argmax(axis=1), first.argmax(axis=1)
+    agreement = float((decided == before).mean())
+    shares_of = [np.bincount(ids, minlength=num_labels) / len(rows) for ids in (before, decided)]
+    shift = float(np.abs(shares_of[1] - shares_of[0]).max())
+    if agreement < min_agreement or shift > max_prior_shift:
+        logger.warning(
+            "self-training of the head is refused: it agrees with the first on %.0f%% of the rows "
+            "and moves a class by %.0f%% of them", 100 * agreement, 100 * shift,
+        )  # fmt: skip
+        return head
+    return kept
+
+
+def _surest(
+    logits: Floats, *, share: float, prior: Floats
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows and their labels: the largest margins of each class, a row for one class only."""
+    log_probs = log_softmax(logits, axis=1)
+    margins = np.empty_like(log_probs)
+    for label in range(log_probs.shape[1]):
+        margins[:, label] = log_probs[:, label] - np.delete(log_probs, label, axis=1).max(axis=1)
+    taken: dict[int, int] = {}
+    for label, part in enumerate(prior):
+        quota = max(2, round(share * part * len(logits)))
+        for row in np.argsort(-margins[:, label], kind="stable")[:quota].tolist():
+            if row not in taken or margins[row, label] > margins[row, taken[row]]:
+                taken[row] = label
+    chosen = np.array(sorted(taken), dtype=np.int64)
+    return chosen, np.array([taken[row] for row in chosen.tolist()], dtype=np.int64)
