@@ -7,6 +7,7 @@ import logging
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from tests.recipes.commands import read_rows, results_of, write_rows
@@ -112,3 +113,25 @@ def test_wrong_flags_end_in_one_line(run, files, tmp_path, capsys, flag, message
         start(run, files, tmp_path / "out", flag)
     assert ended.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_self_training_reads_no_target_label_and_the_folder_serves_the_target(tmp_path, run, files):
+    texts = read_rows(files.folder / "zh.jsonl") * 4
+    flipped = {"positive": "negative", "negative": "positive"}
+    clean = write_rows(files.folder / "clean.jsonl", [{"text": row["text"]} for row in texts])
+    poisoned = write_rows(
+        files.folder / "poisoned.jsonl",
+        [{"text": row["text"], "label": flipped[row["label"]]} for row in texts],
+    )
+    for name, path in (("clean", clean), ("poisoned", poisoned)):
+        start(run, files, tmp_path / name, "--self_training=true", f"--target_unlabeled={path}")
+    heads = [load_file(tmp_path / n / "model.safetensors") for n in ("clean", "poisoned")]
+    assert all(torch.equal(heads[0][name], heads[1][name]) for name in heads[0])
+    assert_the_folder_predicts_the_report(tmp_path / "clean")
+
+
+def test_one_change_of_the_targets_head_at_a_time(tmp_path, run, files, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        start(run, files, tmp_path / "out", "--self_training=true", "--centring=true")
+    assert exit_.value.code == 2
+    assert "keep one" in capsys.readouterr().err
