@@ -116,7 +116,7 @@ def test_wrong_flags_end_in_one_line(run, files, tmp_path, capsys, flag, message
 
 
 def test_self_training_reads_no_target_label_and_the_folder_serves_the_target(tmp_path, run, files):
-    texts = read_rows(files.folder / "zh.jsonl") * 4
+    texts = read_rows(files.folder / "zh.jsonl") * 8  # 96 rows for 32 features and 2 labels
     flipped = {"positive": "negative", "negative": "positive"}
     clean = write_rows(files.folder / "clean.jsonl", [{"text": row["text"]} for row in texts])
     poisoned = write_rows(
@@ -125,7 +125,10 @@ def test_self_training_reads_no_target_label_and_the_folder_serves_the_target(tm
     )
     for name, path in (("clean", clean), ("poisoned", poisoned)):
         start(run, files, tmp_path / name, "--self_training=true", f"--target_unlabeled={path}")
+    start(run, files, tmp_path / "plain")
+    plain = load_file(tmp_path / "plain" / "model.safetensors")
     heads = [load_file(tmp_path / n / "model.safetensors") for n in ("clean", "poisoned")]
+    assert not torch.equal(heads[0]["classifier.weight"], plain["classifier.weight"])
     assert all(torch.equal(heads[0][name], heads[1][name]) for name in heads[0])
     assert_the_folder_predicts_the_report(tmp_path / "clean")
 

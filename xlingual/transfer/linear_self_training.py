@@ -38,7 +38,7 @@ def self_train_head(
     its words for the classes are not the target's.
 
     On frozen features a linear head cannot simply learn its teacher's mistakes by heart, as a
-    fine-tuned encoder does.
+    fine-tuned encoder does. With fewer rows of a class than features it could, and is left alone.
 
     Args:
         head: Fitted on source rows; reads the target zero-shot.
@@ -61,8 +61,12 @@ def self_train_head(
             f"expected finite features (rows, {head.weight.shape[1]}); got {rows.shape}"
         )
     num_labels = len(head.bias)
-    if len(rows) < 10 * num_labels:
-        logger.warning("%d target rows are too few for self-training: it is left out", len(rows))
+    needed = num_labels * rows.shape[1]
+    if len(rows) < needed:
+        logger.warning(
+            "self-training of the head is left out: %d target rows are too few, %d features and %d "
+            "labels need %d", len(rows), rows.shape[1], num_labels, needed,
+        )  # fmt: skip
         return head
     first = softmax(head(rows), axis=1)
     prior, kept = predicted_prior(first), head
