@@ -33,6 +33,7 @@ __all__ = [
     "name_labels",
     "own_label_space",
     "peak_memory_mib",
+    "quiet_load_report",
 ]
 
 logger = logging.getLogger(__name__)
@@ -80,7 +81,7 @@ def load_model(
     """
     path = model_name_or_path or embedded_encoder()
     auto_class = getattr(transformers, task.auto_class)
-    with _load_errors(path), _quiet_load_report():
+    with _load_errors(path), quiet_load_report():
         config = AutoConfig.from_pretrained(path, revision=revision)
         checkpoint_space = LabelSpace.from_id2label(config.id2label)
         keeps_head = checkpoint_space.is_permutation_of(label_space)
@@ -227,7 +228,7 @@ def _load_errors(path: str) -> Iterator[None]:
 
 
 @contextmanager
-def _quiet_load_report() -> Iterator[None]:
+def quiet_load_report() -> Iterator[None]:
     """Silence the table of missing keys: a new head is expected, and reported by us."""
     report = logging.getLogger("transformers.modeling_utils")
 

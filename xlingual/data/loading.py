@@ -32,7 +32,7 @@ from xlingual.tasks import Task
 if TYPE_CHECKING:
     from datasets import Dataset, Features
 
-__all__ = ["LabelPolicy", "LoadedData", "load_source", "open_source"]
+__all__ = ["OPENERS", "LabelPolicy", "LoadedData", "load_source", "open_source"]
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ LabelPolicy = Literal["required", "optional", "drop"]
 
 _CHUNK_SIZE = 10_000
 _LONGEST_RAW = 10_000
-_OPENERS: dict[str, Callable[[str], Table]] = {
+OPENERS: dict[str, Callable[[str], Table]] = {
     "csv": partial(open_delimited, delimiter=","),
     "tsv": partial(open_delimited, delimiter="\t"),
     "txt": open_lines,
@@ -242,7 +242,7 @@ def open_source(source: DataSource) -> Table:
             f"{source.path} is of an unknown kind; expected a name that ends in one of "
             f"{', '.join(FILE_FORMATS)} (optionally .gz)"
         )
-    return _OPENERS[known](path)
+    return OPENERS[known](path)
 
 
 def _nearest(path: str) -> str:

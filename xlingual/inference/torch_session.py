@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-import logging
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +15,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from xlingual.errors import ConfigError, ModelLoadError
+from xlingual.modeling import quiet_load_report
 from xlingual.tasks import Task
 from xlingual.training_args import has_bf16
 
@@ -127,7 +125,7 @@ def _load_base(base: Path, *, config: Any, task: Task, is_adapter: bool) -> nn.M
         # Given the folder, transformers would put the adapter on by itself and not say if it fits.
         model_class = auto_class._model_mapping[type(config)]
         source = {"pretrained_model_name_or_path": None, "state_dict": _state_dict(base)}
-    with _quiet_load_report():
+    with quiet_load_report():
         model, info = model_class.from_pretrained(
             **source,
             config=config,
@@ -143,21 +141,6 @@ def _load_base(base: Path, *, config: Any, task: Task, is_adapter: bool) -> nn.M
             f"random: {', '.join(lost[:4])}; train the model, or save it whole"
         )
     return model
-
-
-@contextmanager
-def _quiet_load_report() -> Iterator[None]:
-    """No table of missing keys: what is missing is an error here, or comes with the adapter."""
-    report = logging.getLogger("transformers.modeling_utils")
-
-    def is_error(record: logging.LogRecord) -> bool:
-        return record.levelno >= logging.ERROR
-
-    report.addFilter(is_error)
-    try:
-        yield
-    finally:
-        report.removeFilter(is_error)
 
 
 def _state_dict(folder: Path) -> dict[str, torch.Tensor]:

@@ -15,9 +15,10 @@ from transformers import AutoConfig, AutoTokenizer
 
 from xlingual.adapters import ADAPTER_TENSOR, base_fingerprint, write_readable_config
 from xlingual.errors import ModelLoadError, OutputError
+from xlingual.modeling import quiet_load_report
 from xlingual.saving.completeness import check_complete, plain_name
 from xlingual.saving.folders import write_errors
-from xlingual.saving.readback import check_read_back, logits_of, probe_batch, quiet_loading
+from xlingual.saving.readback import check_read_back, logits_of, probe_batch
 
 __all__ = ["merge_adapter"]
 
@@ -135,7 +136,7 @@ def _load(folder: Path, config: dict[str, Any]) -> tuple[peft.PeftModel, str]:
     with safe_open(folder / _ADAPTER, framework="pt") as file:
         metadata = file.metadata() or {}
     try:
-        with quiet_loading():
+        with quiet_load_report():
             settings = AutoConfig.from_pretrained(base, revision=revision)
             if not is_beside and "label_names" in metadata:
                 names = json.loads(metadata["label_names"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from xlingual.errors import SaveError
+from xlingual.modeling import quiet_load_report
 from xlingual.saving.completeness import plain_name
 
 __all__ = [
@@ -24,7 +24,6 @@ __all__ = [
     "load_plain",
     "logits_of",
     "probe_batch",
-    "quiet_loading",
 ]
 
 # Where a run keeps no rows: both languages, both scripts, and a row that is padded.
@@ -99,7 +98,7 @@ def load_plain(folder: str | Path, auto_class: str, *, config: Any) -> nn.Module
     """A model or adapter folder; an adapter without its base is put on the base that it names."""
     model_class = getattr(transformers, auto_class)
     path = Path(folder) / "adapter_config.json"
-    with quiet_loading():
+    with quiet_load_report():
         if not path.is_file() or (Path(folder) / "config.json").is_file():
             return model_class.from_pretrained(folder, use_safetensors=True)
         adapter = json.loads(path.read_text(encoding="utf-8"))
@@ -152,18 +151,3 @@ def _differing(model: Any, other: Any) -> list[str]:
         and (value := values.get(plain_name(name))) is not None
         and not (value.shape == tensor.shape and torch.allclose(value.float(), tensor.float()))
     ]
-
-
-@contextmanager
-def quiet_loading() -> Iterator[None]:
-    """No table of missing keys: what is missing shows in the logits."""
-    report = logging.getLogger("transformers.modeling_utils")
-
-    def is_error(record: logging.LogRecord) -> bool:
-        return record.levelno >= logging.ERROR
-
-    report.addFilter(is_error)
-    try:
-        yield
-    finally:
-        report.removeFilter(is_error)

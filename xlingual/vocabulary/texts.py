@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from xlingual.data.arrow_tables import open_parquet
 from xlingual.data.cleaning import clean_text
 from xlingual.data.columns import Columns, resolve_columns
-from xlingual.data.conll import open_conll
-from xlingual.data.delimited import open_delimited, open_lines
-from xlingual.data.json_files import open_json, open_json_lines
+from xlingual.data.loading import OPENERS
 from xlingual.data.sources import file_format, parse_sources
 from xlingual.data.tables import Table
 from xlingual.data.text_files import has_undecodable
@@ -22,16 +18,6 @@ from xlingual.errors import ColumnError, DataError
 from xlingual.tasks import get_task
 
 __all__ = ["batches_of", "corpus_files", "read_texts"]
-
-_OPENERS: dict[str, Callable[[str], Table]] = {
-    "csv": partial(open_delimited, delimiter=","),
-    "tsv": partial(open_delimited, delimiter="\t"),
-    "txt": open_lines,
-    "json": open_json,
-    "jsonl": open_json_lines,
-    "parquet": open_parquet,
-    "conll": open_conll,
-}
 
 
 def corpus_files(corpus: str | Path | Sequence[str | Path]) -> list[str]:
@@ -49,7 +35,7 @@ def corpus_files(corpus: str | Path | Sequence[str | Path]) -> list[str]:
         if not os.path.isfile(path) or file_format(path) is None:
             raise DataError(
                 f"{path}: expected a file that exists and ends in one of "
-                f"{', '.join(_OPENERS)} (optionally .gz)"
+                f"{', '.join(OPENERS)} (optionally .gz)"
             )
     return paths
 
@@ -61,7 +47,7 @@ def read_texts(files: Iterable[str], *, text_column: str | None = None) -> Itera
     by itself. Rows that cannot be read are passed over, as in training.
     """
     for path in files:
-        table = _OPENERS[file_format(path) or ""](path)
+        table = OPENERS[file_format(path) or ""](path)
         columns = _text_columns(table, text_column, path)
         for row in table.read(columns):
             for value in ((row.values or {}).get(column) for column in columns):
