@@ -40,7 +40,6 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     add("--prediction_batch", type=int, default=96, help="pairs in a masked-prediction step")
     add("--prediction_every", type=int, default=4, help="every so manieth step predicts; 0 never")
     add("--bag_of_words_weight", type=float, default=0.2)
-    add("--language_gap_weight", type=float, default=0.0, help="pulls the means together")
     add("--switch_probability", type=float, default=0.1, help="code-switched tokens; 0 for none")
     add("--max_length", type=int, default=64, help="tokens of a sentence")
     add("--save_every", type=int, default=500, help="steps between checkpoints")
@@ -95,11 +94,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     log = pt.RetrievalLog(output / "retrieval.jsonl", sources.held_out_sample(), tokenizer)
     pt.train_context(
-        pt.ContextObjective(
-            model,
-            bag_of_words_weight=args.bag_of_words_weight,
-            language_gap_weight=args.language_gap_weight,
-        ),
+        pt.ContextObjective(model, bag_of_words_weight=args.bag_of_words_weight),
         batches,
         accelerator=accelerator,
         output_dir=output,

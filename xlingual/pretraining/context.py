@@ -30,7 +30,6 @@ from xlingual.pretraining.noise import (
 )
 from xlingual.pretraining.objectives import (
     bag_of_words_loss,
-    language_gap,
     masked_prediction_loss,
 )
 from xlingual.transfer.contrastive import info_nce
@@ -156,7 +155,7 @@ class BatchMaker:
 class ContextObjective(nn.Module):
     r"""The loss of either kind of step as one ``forward``, so that DDP can wrap it.
 
-    .. math:: L_\text{contrast} = \text{InfoNCE} + \beta\, \text{BoW} + \delta\, \text{gap}, \qquad
+    .. math:: L_\text{contrast} = \text{InfoNCE} + \beta\, \text{BoW}, \qquad
               L_\text{predict} = \gamma\, \text{TLM}
 
     The bag-of-words uses the masked-prediction head on the *pooled* vector, which is also how
@@ -167,7 +166,6 @@ class ContextObjective(nn.Module):
         temperature: Temperature of the contrast.
         bag_of_words_weight: :math:`\beta`.
         prediction_weight: :math:`\gamma`.
-        language_gap_weight: :math:`\delta`, of :func:`~xlingual.pretraining.language_gap`.
     """
 
     def __init__(
@@ -177,14 +175,12 @@ class ContextObjective(nn.Module):
         temperature: float = 0.05,
         bag_of_words_weight: float = 0.2,
         prediction_weight: float = 0.5,
-        language_gap_weight: float = 0.0,
     ) -> None:
         super().__init__()
         self.model = model
         self.temperature = temperature
         self.bag_of_words_weight = bag_of_words_weight
         self.prediction_weight = prediction_weight
-        self.language_gap_weight = language_gap_weight
 
     def forward(self, **batch: Tensor) -> Tensor:
         """Loss of one batch from :class:`BatchMaker`."""
@@ -204,8 +200,6 @@ class ContextObjective(nn.Module):
             to_chinese = self._translate(english, batch["chinese_clean"], batch["chinese_wanted"])
             to_english = self._translate(chinese, batch["english_clean"], batch["english_wanted"])
             loss = loss + self.bag_of_words_weight * (to_chinese + to_english) / 2
-        if self.language_gap_weight:
-            loss = loss + self.language_gap_weight * language_gap(english, chinese)
         return loss
 
     def _prediction(self, batch: Mapping[str, Tensor]) -> Tensor:

@@ -6,27 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["bag_of_words_loss", "language_gap", "masked_prediction_loss"]
-
-
-def language_gap(source: Tensor, target: Tensor) -> Tensor:
-    r"""How far apart the two languages are as wholes, in units of the spread within them.
-
-    .. math:: L = \frac{\lVert \bar x - \bar y \rVert^2}
-              {\tfrac12 (\operatorname{tr} \Sigma_x + \operatorname{tr} \Sigma_y)}
-
-    Contrast compares sentences across the languages only, so a constant offset between the two
-    costs it little and survives (Liang et al., 2022, "Mind the Gap"); a classifier trained on one
-    side then reads the other with a bias.
-
-    Args:
-        source: Vectors, shape ``(batch, dim)``.
-        target: Vectors of the translations, shape ``(batch, dim)``.
-    """
-    source, target = source.float(), target.float()
-    offset = (source.mean(0) - target.mean(0)).square().sum()
-    spread = (source.var(0, correction=0).sum() + target.var(0, correction=0).sum()) / 2
-    return offset / spread.clamp(min=1e-6)
+__all__ = ["bag_of_words_loss", "masked_prediction_loss"]
 
 
 def bag_of_words_loss(logits: Tensor, ids: Tensor, wanted: Tensor) -> Tensor:
