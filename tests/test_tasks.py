@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from xlingual.errors import ConfigError
-from xlingual.tasks import IGNORE_INDEX, get_task, num_labelled
+from xlingual.tasks import IGNORE_INDEX, get_task, is_labelled
 
 GENERATOR = np.random.default_rng(0)
 LOGITS = GENERATOR.normal(size=(6, 3)) * 3
@@ -139,9 +139,9 @@ def test_probabilities() -> None:
 
 
 def test_rows_that_count() -> None:
-    assert num_labelled(torch.tensor([0, -100, 3])) == 2
-    assert num_labelled(torch.tensor([[0.0, 0.0], [-100.0, -100.0]])) == 1
-    assert num_labelled(torch.tensor([[-100, 2, -100], [-100, -100, -100]])) == 1
+    assert is_labelled(torch.tensor([0, -100, 3])).sum() == 2
+    assert is_labelled(torch.tensor([[0.0, 0.0], [-100.0, -100.0]])).sum() == 1
+    assert is_labelled(torch.tensor([[-100, 2, -100], [-100, -100, -100]])).sum() == 1
 
 
 @pytest.mark.parametrize(

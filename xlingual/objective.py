@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from xlingual.features import FeatureTap
-from xlingual.tasks import IGNORE_INDEX, Task
+from xlingual.tasks import IGNORE_INDEX, Task, is_labelled
 from xlingual.transfer.loss import LossInputs, TransferLoss, join_rows, model_inputs
 
 __all__ = ["Objective", "num_taught", "soft_loss_per_row"]
@@ -54,9 +54,7 @@ def has_soft_label(soft_labels: Tensor) -> Tensor:
 
 def num_taught(batch: Mapping[str, Tensor]) -> Tensor:
     """How many rows of a batch have a label, hard or soft."""
-    labels = batch["labels"]
-    labelled = labels != IGNORE_INDEX
-    labelled = labelled.flatten(1).any(dim=1) if labels.dim() > 1 else labelled
+    labelled = is_labelled(batch["labels"])
     if "soft_labels" in batch:
         labelled = labelled | has_soft_label(batch["soft_labels"]).to(labelled.device)
     return labelled.sum()
@@ -192,8 +190,7 @@ class Objective:
             soft = soft_loss_per_row(
                 logits, soft_labels, task=self.task, kd_temperature=self.kd_temperature
             )
-            labelled = (labels != IGNORE_INDEX).reshape(len(labels), -1).any(dim=1)
-            both = labelled & has_soft_label(soft_labels)
+            both = is_labelled(labels) & has_soft_label(soft_labels)
             share = torch.where(both, self.soft_label_weight, 1.0)
             losses = losses * torch.where(both, 1 - share, 1.0) + share * soft
         return losses * inputs.get("weight", 1.0)

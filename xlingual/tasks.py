@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-__all__ = ["IGNORE_INDEX", "SOURCE", "TARGET", "Task", "get_task", "num_labelled"]
+__all__ = ["IGNORE_INDEX", "SOURCE", "TARGET", "Task", "get_task", "is_labelled"]
 
 SOURCE, TARGET = 0, 1
 """Domain ids: the labelled side and the side to be served."""
@@ -83,10 +83,10 @@ def binary_cross_entropy_per_row(
     return losses.mean(dim=1) * labelled
 
 
-def num_labelled(labels: torch.Tensor) -> torch.Tensor:
-    """How many rows have a label; labels (batch,) or (batch, n), unlabelled throughout."""
+def is_labelled(labels: torch.Tensor) -> torch.Tensor:
+    """Which rows have a label; labels (batch,) or (batch, n), unlabelled throughout."""
     labelled = labels != IGNORE_INDEX
-    return labelled.flatten(1).any(dim=1).sum() if labels.dim() > 1 else labelled.sum()
+    return labelled.flatten(1).any(dim=1) if labels.dim() > 1 else labelled
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:
