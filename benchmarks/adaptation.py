@@ -18,6 +18,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from results import read_rows
+
 RECIPE = Path(__file__).parent.parent / "recipes" / "zero_shot.py"
 
 TASKS = {
@@ -60,7 +62,7 @@ def main() -> None:
     parser.add_argument("--model", help="encoder folder or hub id; default: the embedded one")
     arguments = parser.parse_args()
     results = Path(arguments.results)
-    done = {_key(row): row for row in _read(results)}
+    done = {_key(row): row for row in read_rows(results)}
     for seed in arguments.seeds:
         for task in arguments.tasks:
             for labels in ("zero-shot", "supervised"):
@@ -133,12 +135,6 @@ def table(rows: list[dict]) -> list[str]:
 
 def _key(row: dict) -> tuple:
     return row["task"], row["labels"], row["mode"], row["seed"]
-
-
-def _read(path: Path) -> list[dict]:
-    if not path.is_file():
-        return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 if __name__ == "__main__":

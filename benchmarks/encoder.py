@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from results import read_rows
 
 REVIEWS = ("hotel", "books", "computer", "phone", "clothes")
 REVIEW_TESTS = ",".join(f"{name}=reviews/zh_{name}.test.jsonl" for name in REVIEWS)
@@ -57,7 +58,7 @@ def main() -> None:
     from xlingual import embedded_encoder
 
     results = Path(args.results)
-    done = {_key(row): row for row in _read(results)}
+    done = {_key(row): row for row in read_rows(results)}
     encoders = {"encoder": args.encoder or embedded_encoder()}
     if args.stage0:
         encoders["stage 0"] = args.stage0
@@ -288,12 +289,6 @@ def _labels(path: Path) -> np.ndarray:
 
 def _key(row: dict) -> tuple:
     return row["model"], row["path"], row["flags"], row["task"], row["labels"], row["seed"]
-
-
-def _read(path: Path) -> list[dict]:
-    if not path.is_file():
-        return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ import tempfile
 from pathlib import Path
 
 from datasets import Dataset
+from results import read_rows
 
 from xlingual import (
     LabelSpace,
@@ -154,13 +155,6 @@ def table(rows: list[dict]) -> list[str]:
                 f"{applied:.0%} |"
             )
     return lines
-
-
-def read_rows(path: Path) -> list[dict]:
-    """JSON Lines; no rows where there is no file."""
-    if not path.is_file():
-        return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 
 from datasets import Dataset
+from results import read_rows, spread
 
 from xlingual import FrozenEncoder, LabelSpace, get_task
 
@@ -108,7 +109,7 @@ def table(rows: list[dict]) -> list[str]:
         centred = [
             100 * statistics.mean(row[f"{name}, centred"] for name in domains) for row in group
         ]
-        cells = [_spread([100 * row["en"] for row in group]), _spread(plain), _spread(centred)]
+        cells = [spread([100 * row["en"] for row in group]), spread(plain), spread(centred)]
         # The first cell of a seed encodes, the others read the cache.
         cells.append(f"{max(row['encode_seconds'] for row in group):.1f}")
         cells.append(f"{statistics.mean(row['fit_seconds'] for row in group):.2f}")
@@ -116,20 +117,8 @@ def table(rows: list[dict]) -> list[str]:
     return lines
 
 
-def _spread(values: list[float]) -> str:
-    deviation = statistics.stdev(values) if len(values) > 1 else 0.0
-    return f"{statistics.mean(values):.1f} ± {deviation:.1f}"
-
-
 def _key(row: dict) -> tuple:
     return row["task"], row["classifier"], row["seed"]
-
-
-def read_rows(path: Path) -> list[dict]:
-    """JSON Lines; no rows where there is no file."""
-    if not path.is_file():
-        return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 if __name__ == "__main__":

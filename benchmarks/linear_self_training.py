@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 from datasets import Dataset
+from results import read_rows, spread
 
 from xlingual import FrozenEncoder, LabelSpace, get_task
 from xlingual.transfer.frozen_features import fit_linear, fuse_features
@@ -120,18 +121,6 @@ def table(rows: list[dict]) -> list[str]:
             f"| mean of the review domains | | | | | {statistics.mean(recovered):.0f}% | |"
         )
     return lines
-
-
-def spread(values: list[float]) -> str:
-    deviation = statistics.stdev(values) if len(values) > 1 else 0.0
-    return f"{statistics.mean(values):.1f} ± {deviation:.1f}"
-
-
-def read_rows(path: Path) -> list[dict]:
-    """JSON Lines; no rows where there is no file."""
-    if not path.is_file():
-        return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 if __name__ == "__main__":

@@ -22,6 +22,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from results import read_rows
+
 from xlingual.evaluation import gap_recovered
 
 RECIPES = Path(__file__).parent.parent / "recipes"
@@ -83,7 +85,7 @@ def main() -> None:
     parser.add_argument("--flags", nargs=argparse.REMAINDER, default=[], help="for all runs; last")
     arguments = parser.parse_args()
     results = Path(arguments.results)
-    done = {_key(row): row for row in _read(results)}
+    done = {_key(row): row for row in read_rows(results)}
     failed = []
     for seed in arguments.seeds:
         for domain in arguments.domains:
@@ -253,12 +255,6 @@ def _t_quantile(degrees: int) -> float:
 def _key(row: dict) -> str:
     keys = ("domain", "method", "seed", "max_train_rows", "model", "flags")
     return json.dumps([row[key] for key in keys])
-
-
-def _read(path: Path) -> list[dict]:
-    if not path.is_file():
-        return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 if __name__ == "__main__":
