@@ -1,13 +1,14 @@
 r"""No time: encode once, fit a linear head in seconds.
 
-    python recipes/frozen_features.py --self_training true \
+    python recipes/frozen_features.py --co_training true \
         --source_train reviews.en.csv --target_unlabeled hotel.zh.txt \
         --target_test hotel.zh.jsonl --output_dir out
 
 Classifiers: logistic_regression, lda, pca (and logistic regression on it) and nearest_centroid, by
-scikit-learn. With --target_unlabeled (labels in it are never read), --self_training refits the head
-to its own surest labels there, and --centring takes the difference between the languages off the
-features; the saved folder then serves the target. --second_model adds another encoder's features
+scikit-learn. With --target_unlabeled (labels in it are never read), --co_training refits the head
+to the labels that the words of that text give it, --self_training to its own surest labels there,
+and --centring takes the difference between the languages off the features; the saved folder then
+serves the target. --second_model adds another encoder's features
 (--fusion concatenate or gate); no model class holds two encoders, so then predictions and report
 are saved and no model. With no arguments it runs on the embedded encoder and corpus.
 """
@@ -37,7 +38,7 @@ def main(argv: list[str]) -> None:
     prepare_output_dir(args)
     use = ["source_train", "source_validation", "target_test"]
     required = ["source_train"]
-    if method_args.centring or method_args.self_training:
+    if method_args.centring or method_args.self_training or method_args.co_training:
         use.append("target_unlabeled")
         required.append("target_unlabeled")
     data = load_transfer_data(
@@ -70,6 +71,8 @@ def main(argv: list[str]) -> None:
         model.centre(mix_domains({}, data.target_unlabeled))
     if method_args.self_training:
         model.self_train(mix_domains({}, data.target_unlabeled))
+    if method_args.co_training:
+        model.co_train(mix_domains({}, data.target_unlabeled))
     is_saved = model.save_model(args.output_dir)
 
     sources = data.evaluation_sets("source_validation", args.source_language)

@@ -1,11 +1,12 @@
 r"""Chinese text without labels: adapt to it, and keep zero-shot where adapting goes wrong.
 
-    accelerate launch recipes/unlabeled_target.py --method recommended \
+    accelerate launch recipes/unlabeled_target.py --method co_training \
         --source_train reviews.en.csv --target_unlabeled hotel.zh.txt \
         --target_test hotel.zh.jsonl --output_dir out
 
-Methods: self_training (pseudo-labels in rounds), continued_pretraining (masked prediction), dann,
-cdan, mmd, coral (features made alike), recommended (continued pretraining, then self-training).
+Methods: co_training (the words of the text correct the model; recommended), self_training (pseudo-
+labels in rounds), continued_pretraining (masked prediction), dann, cdan, mmd, coral (features made
+alike). A zero-shot model is trained first, or taken as it is: --zero_shot_model runs/zero_shot.
 """
 
 from xlingual import run_recipe
@@ -13,25 +14,12 @@ from xlingual import run_recipe
 
 def main(argv: list[str]) -> None:
     """Train zero-shot, adapt, let the guard choose, evaluate, save."""
-    from xlingual import (
-        ConditionalAdversarialLoss,
-        CoralLoss,
-        DataArguments,
-        DomainAdversarialLoss,
-        MaximumMeanDiscrepancyLoss,
-        ModelArguments,
-        TransferArguments,
-        TransferTrainer,
-        UnlabeledTargetArguments,
-        continue_pretraining,
-        load_transfer_data,
-        mix_domains,
-        parse_arguments,
-        prepare_output_dir,
-        push_run,
-        safer_of,
-        self_train,
-        write_report,
+    from xlingual import (  # noqa: I001
+        ConditionalAdversarialLoss, CoralLoss, DataArguments, DomainAdversarialLoss,
+        MaximumMeanDiscrepancyLoss, ModelArguments, TransferArguments, TransferTrainer,
+        UnlabeledTargetArguments, co_trained_rows, continue_pretraining, load_transfer_data,
+        mix_domains, parse_arguments, prepare_output_dir, push_run, safer_of, self_train,
+        with_labels_of, write_report,
     )  # fmt: skip
 
     losses = {
@@ -50,31 +38,44 @@ def main(argv: list[str]) -> None:
         seed=args.seed,
         **vars(data_args),
     )
+    data = with_labels_of(method_args.zero_shot_model, data)
     source = data.mixture("source_train")
     unlabeled = mix_domains({}, data.target_unlabeled)
     source_sets = data.evaluation_sets("source_validation", args.source_language)
+    selection_sets = data.selection_sets(args.source_language, args.target_language)
 
-    method = method_args.method
+    method, given = method_args.method, method_args.zero_shot_model
     encoder, revision = model_args.model_name_or_path, model_args.model_revision
 
-    def fit(stage, rows, *, loss=None, **settings):
+    def fit(stage, rows, *, ready=None, after=None, loss=None, **settings):
         stage_args = args.for_stage(stage, **settings)
+        if ready:
+            stage_args.adapter = "none"  # it is taken as it is
         checkpoint = prepare_output_dir(stage_args)
         trainer = TransferTrainer(
-            model=encoder,
+            model=ready or encoder,
             args=stage_args,
             train_dataset=rows,
-            eval_dataset=data.selection_sets(args.source_language, args.target_language),
+            eval_dataset=selection_sets,
             task=data.task,
             label_space=data.label_space,
-            model_revision=revision,
+            model_revision=None if ready else revision,
             transfer_loss=loss,
         )
-        trainer.train(resume_from_checkpoint=checkpoint)
+        if after is not None:
+            trainer.start_from(after)
+        if not ready:
+            trainer.train(resume_from_checkpoint=checkpoint)
         return trainer
 
-    zero_shot = teacher = student = fit("zero_shot", source)
-    if method in ("recommended", "continued_pretraining"):
+    zero_shot = student = fit("zero_shot", source, ready=given)
+    if method in ("recommended", "co_training"):
+        labelled = co_trained_rows(zero_shot, unlabeled)
+        if given:  # its architecture is what goes on
+            encoder, revision = given, None
+        if labelled is not None:
+            student = fit("co_training", labelled, after=None if given else zero_shot)
+    if method == "continued_pretraining":
         encoder = continue_pretraining(
             encoder,
             data.texts("source_train", "target_unlabeled"),
@@ -87,13 +88,13 @@ def main(argv: list[str]) -> None:
             resume=bool(args.resume_from_checkpoint),
         )
         revision = None
-        teacher = student = fit("fine_tuning", source)
+        student = fit("fine_tuning", source)
     if method in losses:
         mixed = mix_domains({"source": source}, data.target_unlabeled)
         student = fit(method, mixed, loss=losses[method](), target_share=0.5)
-    if method in ("recommended", "self_training"):
+    if method == "self_training":
         student = self_train(
-            fit, teacher, source, unlabeled,
+            fit, zero_shot, source, unlabeled,
             shares=[0.8 / 2**k for k in reversed(range(method_args.self_training_rounds))],
             confidence_threshold=method_args.confidence_threshold,
         ).learner  # fmt: skip

@@ -5,6 +5,10 @@ r"""English labels only: train on the source, serve the target.
 
 With no arguments it runs on the embedded encoder and corpus. No target label is read before the
 last evaluation, unless --selection target_dev says so; the result is then marked as an oracle.
+
+With --target_unlabeled hotel.zh.txt it also says, without a label, what accuracy to expect there:
+a rough guide. --correct_label_shift true moves the output bias to the class shares of that text,
+where they can be told.
 """
 
 from xlingual import run_recipe
@@ -12,26 +16,35 @@ from xlingual import run_recipe
 
 def main(argv: list[str]) -> None:
     """Load, train, evaluate in both languages, save."""
+    from dataclasses import replace
+
     from xlingual import (
         DataArguments,
         ModelArguments,
         TransferArguments,
         TransferTrainer,
+        ZeroShotArguments,
+        estimate_target,
         load_transfer_data,
         parse_arguments,
         prepare_output_dir,
         write_report,
     )
 
-    model_args, data_args, args = parse_arguments(
-        argv, ModelArguments, DataArguments, TransferArguments, output_dir="runs/zero_shot"
-    )
+    model_args, data_args, text_args, args = parse_arguments(
+        argv, ModelArguments, DataArguments, ZeroShotArguments, TransferArguments,
+        output_dir="runs/zero_shot",
+    )  # fmt: skip
     checkpoint = prepare_output_dir(args)
-    use = ["source_train", "source_validation", "target_test"]
+    use, required = ["source_train", "source_validation", "target_test"], ["source_train"]
     if args.selection == "target_dev":
         use.append("target_validation")
+    if text_args.correct_label_shift:
+        required.append("target_unlabeled")
+    if data_args.target_unlabeled or text_args.correct_label_shift:
+        use.append("target_unlabeled")
     data = load_transfer_data(
-        use=use, rejected_to=args.output_dir, seed=args.seed, **vars(data_args)
+        use=use, required=required, rejected_to=args.output_dir, seed=args.seed, **vars(data_args)
     )
 
     source = data.evaluation_sets("source_validation", args.source_language)
@@ -45,13 +58,21 @@ def main(argv: list[str]) -> None:
         model_revision=model_args.model_revision,
     )
     trainer.train(resume_from_checkpoint=checkpoint)
+    report = trainer.evaluate_transfer(source=source, targets={})
+    if data.target_unlabeled:
+        report = estimate_target(
+            trainer,
+            report,
+            data.evaluation_sets("target_unlabeled", args.target_language),
+            correct_shift=text_args.correct_label_shift,
+        )
     trainer.save_model()
 
     targets = data.evaluation_sets("target_test", args.target_language)
-    report = trainer.evaluate_transfer(source=source, targets=targets)
+    report = replace(report, targets=trainer.evaluate_transfer(source={}, targets=targets).targets)
     if trainer.is_world_process_zero():
         write_report(
-            args.output_dir, report, model_args, data_args, trainer.args,
+            args.output_dir, report, model_args, data_args, text_args, trainer.args,
             rows=source | targets, data=data,
         )  # fmt: skip
         print(report.table())

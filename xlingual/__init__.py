@@ -17,15 +17,17 @@ if TYPE_CHECKING:
         MultiTaskArguments,
         TranslateTrainArguments,
         UnlabeledTargetArguments,
+        ZeroShotArguments,
     )
     from xlingual.card import write_card
     from xlingual.cli import run_recipe
     from xlingual.comparing import (
         CompareArguments,
-        ComparedRun,
+        MethodArguments,
         changed_settings,
         compare_runs,
         embedded_roles,
+        plan_runs,
         run_all,
         sample_unlabeled,
         write_comparison,
@@ -72,9 +74,9 @@ if TYPE_CHECKING:
     from xlingual.parsing import parse_arguments
     from xlingual.pretraining import continue_pretraining
     from xlingual.private import PrivateArguments, PrivateTrainer
-    from xlingual.report import prepare_output_dir, write_report
+    from xlingual.report import estimate_target, prepare_output_dir, write_report
     from xlingual.saving import merge_adapter
-    from xlingual.source_model import SourceFreeArguments, trained_label_space
+    from xlingual.source_model import SourceFreeArguments, trained_label_space, with_labels_of
     from xlingual.tasks import Task, get_task
     from xlingual.trainer import TransferTrainer
     from xlingual.training_args import TransferArguments
@@ -92,6 +94,9 @@ if TYPE_CHECKING:
         adapt_source_free,
         better_on,
         centring_shift,
+        co_train_head,
+        co_train_labels,
+        co_trained_rows,
         code_switch,
         correct_label_shift,
         encode_pairs,
@@ -109,13 +114,13 @@ if TYPE_CHECKING:
 _NAMES = {
     "arguments": (
         "DataArguments DistillArguments FewShotArguments ModelArguments MultiTaskArguments "
-        "TranslateTrainArguments UnlabeledTargetArguments"
+        "TranslateTrainArguments UnlabeledTargetArguments ZeroShotArguments"
     ),
     "card": "write_card",
     "cli": "run_recipe",
     "comparing": (
-        "CompareArguments ComparedRun changed_settings compare_runs embedded_roles run_all "
-        "sample_unlabeled write_comparison"
+        "CompareArguments MethodArguments changed_settings compare_runs embedded_roles plan_runs "
+        "run_all sample_unlabeled write_comparison"
     ),
     "data": (
         "Columns TransferData embedded_corpus load_transfer_data mix_domains read_bitext "
@@ -143,9 +148,9 @@ _NAMES = {
     "parsing": "parse_arguments",
     "pretraining": "continue_pretraining",
     "private": "PrivateArguments PrivateTrainer",
-    "report": "prepare_output_dir write_report",
+    "report": "estimate_target prepare_output_dir write_report",
     "saving": "merge_adapter",
-    "source_model": "SourceFreeArguments trained_label_space",
+    "source_model": "SourceFreeArguments trained_label_space with_labels_of",
     "tasks": "Task get_task",
     "trainer": "TransferTrainer",
     "training_args": "TransferArguments",
@@ -153,7 +158,8 @@ _NAMES = {
         "BitextContrastLoss ConditionalAdversarialLoss ConsistencyLoss CoralLoss "
         "DomainAdversarialLoss InformationMaximizationLoss MaximumMeanDiscrepancyLoss "
         "RDropLoss TeacherEnsemble UncertaintyWeights adapt_source_free better_on "
-        "centring_shift code_switch correct_label_shift encode_pairs label_bitext "
+        "centring_shift co_train_head co_train_labels co_trained_rows code_switch "
+        "correct_label_shift encode_pairs label_bitext "
         "language_offset propagate_embeddings safer_of sample_few_shot self_train"
     ),
     "translation": "translate_texts translations_of",
@@ -165,7 +171,6 @@ __all__ = [
     "BitextContrastLoss",
     "Columns",
     "CompareArguments",
-    "ComparedRun",
     "ConditionalAdversarialLoss",
     "ConsistencyLoss",
     "CoralLoss",
@@ -182,6 +187,7 @@ __all__ = [
     "LabelSpace",
     "LanguageAdapterArguments",
     "MaximumMeanDiscrepancyLoss",
+    "MethodArguments",
     "ModelArguments",
     "MultiTaskArguments",
     "Prediction",
@@ -205,11 +211,15 @@ __all__ = [
     "UncertaintyWeights",
     "UnlabeledTargetArguments",
     "XlingualError",
+    "ZeroShotArguments",
     "adapt_source_free",
     "better_on",
     "bitext_agreement",
     "centring_shift",
     "changed_settings",
+    "co_train_head",
+    "co_train_labels",
+    "co_trained_rows",
     "code_switch",
     "compare_runs",
     "continue_pretraining",
@@ -219,6 +229,7 @@ __all__ = [
     "embedded_roles",
     "encode_pairs",
     "estimate_accuracy",
+    "estimate_target",
     "export_onnx",
     "extract_features",
     "get_task",
@@ -234,6 +245,7 @@ __all__ = [
     "number_groups",
     "output_layer",
     "parse_arguments",
+    "plan_runs",
     "predict_file",
     "prepare_output_dir",
     "propagate_embeddings",
@@ -261,6 +273,7 @@ __all__ = [
     "translate_texts",
     "translations_of",
     "trim_vocabulary",
+    "with_labels_of",
     "word_translations",
     "write_card",
     "write_comparison",

@@ -18,18 +18,24 @@ __all__ = [
     "MultiTaskArguments",
     "TranslateTrainArguments",
     "UnlabeledTargetArguments",
+    "ZeroShotArguments",
     "option",
 ]
 
 REGIMES = ("joint", "sequential")
 UNLABELED_TARGET_METHODS = (
-    "recommended", "self_training", "continued_pretraining", "dann", "cdan", "mmd", "coral",
+    "recommended", "co_training", "self_training", "continued_pretraining", "dann", "cdan", "mmd",
+    "coral",
 )  # fmt: skip
 
 TRANSLATE_TRAIN_METHODS = (
     "translations", "bitext_consistency", "code_switching", "continual_alignment", "translate_test",
 )  # fmt: skip
 LOSS_WEIGHTS = ("fixed", "uncertainty")
+_ZERO_SHOT_MODEL = (
+    "Folder or hub id of a zero-shot model to start from, fine-tuned on the source with the same "
+    "labels, for example the --output_dir of zero_shot; left out: it is trained."
+)
 
 
 def option(default: Any, text: str) -> Any:
@@ -93,6 +99,15 @@ class DataArguments:
 
 
 @dataclass
+class ZeroShotArguments:
+    """What target text without labels may change in a zero-shot model."""
+
+    correct_label_shift: bool = option(
+        False, "Move the output bias to the class shares of --target_unlabeled, where they show."
+    )
+
+
+@dataclass
 class FewShotArguments:
     """How few labelled target rows are used."""
 
@@ -100,12 +115,31 @@ class FewShotArguments:
     regime: str = option(
         "joint", "joint (source and shots in one run) or sequential (source first, then shots)."
     )
+    shot_weight: float = option(
+        10.0, "Weight of a shot beside the rows of --target_unlabeled that co-training labels."
+    )
+    zero_shot_model: str | None = option(None, _ZERO_SHOT_MODEL)
 
     def __post_init__(self) -> None:
         if self.regime not in REGIMES:
             raise ConfigError(f"--regime takes {', '.join(REGIMES)}; got {self.regime!r}")
         if self.shots_per_label < 1:
             raise ConfigError(f"--shots_per_label must be at least 1; got {self.shots_per_label}")
+        if self.shot_weight <= 0:
+            raise ConfigError(f"--shot_weight must be above 0; got {self.shot_weight}")
+
+    def check_adapter(self, adapter: str) -> None:
+        """Refuse what has no start: an adapter, where a model that is there has none to go on from.
+
+        Raises:
+            ConfigError: The sequential regime is to go on from ``zero_shot_model`` by an adapter.
+        """
+        if self.zero_shot_model and self.regime == "sequential" and adapter != "none":
+            raise ConfigError(
+                "--regime sequential goes on from --zero_shot_model, which has no adapter to train "
+                f"further; leave out --adapter {adapter} or --zero_shot_model, or take --regime "
+                "joint"
+            )
 
 
 @dataclass
@@ -114,13 +148,14 @@ class UnlabeledTargetArguments:
 
     method: str = option(
         "recommended",
-        "recommended (continued pretraining, then self-training), self_training, "
-        "continued_pretraining, dann, cdan, mmd or coral.",
+        "recommended (that is co_training), self_training, continued_pretraining, dann, cdan, mmd "
+        "or coral.",
     )
     self_training_rounds: int = option(3, "Rounds of pseudo-labels, each with more rows.")
     confidence_threshold: float = option(0.8, "Rows that the teacher is less sure of are not used.")
     pretraining_epochs: float = option(5.0, "Passes over the target text by masked prediction.")
     guard: bool = option(True, "Keep the zero-shot model when the new one shows signs of collapse.")
+    zero_shot_model: str | None = option(None, _ZERO_SHOT_MODEL)
 
     def __post_init__(self) -> None:
         if self.method not in UNLABELED_TARGET_METHODS:
@@ -224,6 +259,7 @@ class DistillArguments:
         0.6, "Sentence pairs that the teachers are less sure of are not used."
     )
     bitext_rows: int = option(30_000, "Sentence pairs used at most.")
+    guard: bool = option(False, "Keep a student of the hard labels alone where this one is worse.")
 
     def __post_init__(self) -> None:
         _check_threshold("bitext_threshold", self.bitext_threshold)
@@ -267,6 +303,7 @@ class MultiTaskArguments:
     sampling_temperature: float = option(
         1.0, "T: rows of small sets are repeated until sizes are as n^(1/T); 1 repeats none."
     )
+    guard: bool = option(False, "Keep a model of plain fine-tuning where this one is worse.")
 
     def __post_init__(self) -> None:
         if self.loss_weights not in LOSS_WEIGHTS:
@@ -276,6 +313,12 @@ class MultiTaskArguments:
         if not self.sampling_temperature >= 1:
             raise ConfigError(
                 f"--sampling_temperature must be at least 1; got {self.sampling_temperature}"
+            )
+        is_plain = self.loss_weights == "fixed" and self.sampling_temperature == 1
+        if self.guard and (self.separate_heads or is_plain):
+            raise ConfigError(
+                "--guard compares with plain fine-tuning on one head: it needs --loss_weights "
+                "uncertainty or a --sampling_temperature above 1, and no --separate_heads"
             )
 
 

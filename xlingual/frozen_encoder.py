@@ -26,6 +26,7 @@ from xlingual.modeling import count_parameters, load_model, load_tokenizer, peak
 from xlingual.output_bias import set_output_layer
 from xlingual.tasks import IGNORE_INDEX, Task
 from xlingual.transfer.centring import centring_shift, language_offset
+from xlingual.transfer.co_training import co_train_head
 from xlingual.transfer.frozen_features import (
     FROZEN_CLASSIFIERS,
     LinearMap,
@@ -61,6 +62,9 @@ class FrozenFeaturesArguments:
     self_training: bool = option(
         False, "Refit the head to --target_unlabeled, in rounds of its own surest labels."
     )
+    co_training: bool = option(
+        False, "And let the words of that text correct them: see recipes/unlabeled_target.py."
+    )
     feature_cache: str | None = option(
         None, "Folder where features are kept between runs; left out: none are kept."
     )
@@ -72,9 +76,10 @@ class FrozenFeaturesArguments:
             )
         if self.fusion not in FUSIONS:
             raise ConfigError(f"--fusion takes {', '.join(FUSIONS)}; got {self.fusion!r}")
-        if self.centring and self.self_training:
+        if self.centring + self.self_training + self.co_training > 1:
             raise ConfigError(
-                "--centring and --self_training both change the target's head; keep one"
+                "--centring, --self_training and --co_training all change the target's head; keep "
+                "one (co-training starts from the self-trained head)"
             )
         if self.num_components < 1 or (self.strength is not None and self.strength <= 0):
             raise ConfigError("--num_components must be at least 1, and --strength above 0")
@@ -206,6 +211,17 @@ class FrozenEncoder:
         features = fuse_features(self.features(unlabeled))
         self.target_head = self_train_head(self._fitted(), features, **settings)
         self.costs["self_training_seconds"] = time.perf_counter() - started
+
+    def co_train(self, unlabeled: Dataset) -> None:
+        """Refit the self-trained head by the words of the target: see ``co_train_head``.
+
+        Args:
+            unlabeled: Target text; a label column in it is never read.
+        """
+        started = time.perf_counter()
+        features = fuse_features(self.features(unlabeled))
+        self.target_head = co_train_head(self._fitted(), features, unlabeled)
+        self.costs["co_training_seconds"] = time.perf_counter() - started
 
     def predict_labels(self, dataset: Dataset, *, is_target: bool = True) -> LabelPredictions:
         """Predict rows in their order; the source is read by the source's own head."""

@@ -286,7 +286,10 @@ def _check(args: TransferArguments | None, kwargs: Mapping[str, Any]) -> None:
         "--gradient_accumulation_steps must be 1: a larger batch is a larger batch size": (
             args.gradient_accumulation_steps != 1
         ),
-        "one process only": args.world_size != 1,
+        "one process on one device only, for noise and account of several do not add up; got "
+        f"{max(args.world_size, args.n_gpu)}: start it by python, with one CUDA_VISIBLE_DEVICES": (
+            args.world_size != 1 or args.n_gpu > 1
+        ),
         "--selection must be last or average: validation rows are outside the account": (
             args.selection not in ("last", "average")
         ),

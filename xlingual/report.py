@@ -1,4 +1,4 @@
-"""The files that a run leaves beside its model, and the folder they go into."""
+"""What a run says of its model: files beside it, their folder, and what unlabelled text adds."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import logging
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import yaml
@@ -20,12 +20,16 @@ from xlingual.card import write_card
 from xlingual.data import TransferData
 from xlingual.errors import ConfigError, OutputError
 from xlingual.evaluation import LabelPredictions, TransferReport
+from xlingual.features import output_layer
 from xlingual.fit import TokenizerFit, tokenizer_fit
 from xlingual.labels import LabelSpace
 from xlingual.modeling import load_tokenizer
+from xlingual.output_bias import shift_output_bias
 from xlingual.saving import clear_unfinished
 from xlingual.tasks import IGNORE_INDEX
 from xlingual.training_args import TransferArguments
+from xlingual.transfer import correct_label_shift
+from xlingual.transfer.learner import Learner
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +40,13 @@ _OF_ONE_RUN = (
     "greater_is_better", "overwrite_output", "resume_from_checkpoint",
 )  # fmt: skip
 
-__all__ = ["prepare_output_dir", "write_predictions", "write_report"]
+__all__ = ["estimate_target", "prepare_output_dir", "write_predictions", "write_report"]
+
+
+class _Trained(Learner, Protocol):
+    """A ``TransferTrainer``, as far as it matters here."""
+
+    model: Any
 
 
 def prepare_output_dir(args: TransferArguments) -> str | None:
@@ -100,6 +110,77 @@ def _checkpoint(folder: Path, resume: str) -> str | None:
             "trainer_state.json in it"
         )
     return resume
+
+
+def estimate_target(
+    trainer: _Trained,
+    report: TransferReport,
+    unlabeled: Mapping[str, Dataset],
+    *,
+    correct_shift: bool = False,
+    max_rows: int = 5000,
+) -> TransferReport:
+    """Add to a report what target text shows of the target before any of its labels is read.
+
+    That is an estimate of the accuracy on each set. With ``correct_shift`` the shares of the
+    classes are estimated first (``correct_label_shift``), and where its guard lets it the bias of
+    the output layer is moved to them, in place: the model is then one for the target, and
+    ``report`` keeps the source scores of the one before. A note in the report says what was done,
+    or why nothing was.
+
+    Args:
+        trainer: The trained model; on several processes, called on all of them.
+        report: Its scores on the source, ``evaluate_transfer(source=source, targets={})``.
+        unlabeled: Target text by set; labels in it are not looked at.
+        correct_shift: Whether the model may be changed.
+        max_rows: Rows of a set that are read, at random; more would tell hardly more.
+
+    Returns:
+        The report with ``estimates`` and ``notes``.
+    """
+    rows = {
+        name: part.shuffle(seed=0).select(range(min(max_rows, len(part))))
+        for name, part in unlabeled.items()
+    }
+    if correct_shift:
+        is_corrected, reason = _move_bias(trainer, report, rows)
+        scored = ", ".join(scores.name for scores in report.source)
+        done = f"corrected in the saved model ({scored} is scored without)" * is_corrected
+        report = replace(
+            report,
+            notes=[*report.notes, f"label shift: {done or 'the model is left as it is'}; {reason}"],
+            costs={**report.costs, "label_shift_corrected": float(is_corrected)},
+        )
+    return report.with_estimates(
+        {name: trainer.predict_labels(part) for name, part in rows.items()}
+    )
+
+
+def _move_bias(
+    trainer: _Trained, report: TransferReport, rows: Mapping[str, Dataset]
+) -> tuple[bool, str]:
+    """Whether the bias of the output layer was moved, and why."""
+    sharded = ("is_fsdp_enabled", "is_deepspeed_enabled")
+    for is_so, words in (
+        (report.task.name == "multi_label", "it is for one label a row"),
+        (not report.source, "there is no source validation to compare with"),
+        (
+            any(getattr(trainer, name, False) for name in sharded),
+            "its weights are shared out over the processes (FSDP, DeepSpeed)",
+        ),
+        (output_layer(trainer.model).bias is None, "its output layer has no bias"),
+    ):
+        if is_so:
+            return False, words
+    source = report.pooled_source
+    shift = correct_label_shift(
+        source_probs=source.probs,
+        source_references=source.references,
+        target_probs=np.concatenate([trainer.predict_labels(part).probs for part in rows.values()]),
+    )
+    if shift.is_applied:
+        shift_output_bias(trainer.model, shift.logit_shift)
+    return shift.is_applied, shift.reason
 
 
 def write_report(

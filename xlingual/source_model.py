@@ -1,19 +1,20 @@
-"""A trained model in place of source data: what its head knows."""
+"""A trained model in place of source data, or of a training on it: what its head knows."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from transformers import AutoConfig
 
 from xlingual.arguments import option
+from xlingual.data import TransferData
 from xlingual.errors import ConfigError, ModelLoadError
 from xlingual.labels import LabelSpace
 from xlingual.tasks import Task, get_task
 
-__all__ = ["SourceFreeArguments", "trained_label_space"]
+__all__ = ["SourceFreeArguments", "trained_label_space", "with_labels_of"]
 
 
 @dataclass
@@ -55,6 +56,52 @@ def trained_label_space(
             "this recipe adapts a trained classifier: give its folder with --model_name_or_path, "
             "for example the --output_dir of zero_shot"
         )
+    config = _trained_config(path, the_task, revision=revision)
+    if "multi_label_classification" in (the_task.problem_type, config.problem_type):
+        raise ConfigError(
+            f"{path} is multi-label; expected a trained classifier with one label a row, for "
+            "example the --output_dir of zero_shot"
+        )
+    return LabelSpace.from_id2label(config.id2label)
+
+
+def with_labels_of(zero_shot_model: str | None, data: TransferData) -> TransferData:
+    """The same data with its labels numbered as a trained model numbers them.
+
+    Labels are matched by name, so that the model and what is trained beside it mean the same by an
+    id.
+
+    Args:
+        zero_shot_model: The folder of a trained classifier, or a hub id; None: nothing changes.
+        data: What the model was, or could have been, trained on.
+
+    Raises:
+        ConfigError: It is an adapter or an encoder without a trained head, is for another task, or
+            has other labels than the source.
+        ModelLoadError: There is no such model.
+    """
+    if zero_shot_model is None:
+        return data
+    config = _trained_config(zero_shot_model, data.task)
+    own, multi_label = LabelSpace.from_id2label(config.id2label), "multi_label_classification"
+    if not own.is_permutation_of(data.label_space):
+        raise ConfigError(
+            f"--zero_shot_model {zero_shot_model} has the labels {', '.join(own.names)}; expected "
+            f"those of the source, {', '.join(data.label_space.names)}; give a model that was "
+            "trained on this source, or rename the data's labels with --label_map"
+        )
+    if (config.problem_type == multi_label) != (data.task.problem_type == multi_label):
+        raise ConfigError(
+            f"--zero_shot_model {zero_shot_model} is for {config.problem_type}; expected one "
+            f"trained for --task {data.task.name}"
+        )
+    is_shared = data.target_label_space == data.label_space
+    target = own if is_shared else data.target_label_space
+    return replace(data, label_space=own, target_label_space=target)
+
+
+def _trained_config(path: str, task: Task, *, revision: str | None = None) -> Any:
+    """The ``config.json`` of a classifier that has its head."""
     if Path(path, "adapter_config.json").is_file():
         raise ConfigError(
             f"{path} is an adapter, expected a plain model: write one with "
@@ -68,13 +115,11 @@ def trained_label_space(
             f"cannot read the model {path!r}: expected a folder with config.json and "
             f"model.safetensors, or a hub id ({reason})"
         ) from error
-    wanted = the_task.auto_class.removeprefix("AutoModel")
+    wanted = task.auto_class.removeprefix("AutoModel")
     kinds = list(config.architectures or [])
-    is_multi_label = "multi_label_classification" in (the_task.problem_type, config.problem_type)
-    if is_multi_label or not any(kind.endswith(wanted) for kind in kinds):
-        kind = "multi-label" if is_multi_label else ", ".join(kinds) or "without an architecture"
+    if not any(kind.endswith(wanted) for kind in kinds):
         raise ConfigError(
-            f"{path} is {kind}; expected a trained classifier (...{wanted}) with one label a row, "
-            "for example the --output_dir of zero_shot"
+            f"{path} is {', '.join(kinds) or 'without an architecture'}; expected a trained "
+            f"classifier (...{wanted}), for example the --output_dir of zero_shot"
         )
-    return LabelSpace.from_id2label(config.id2label)
+    return config

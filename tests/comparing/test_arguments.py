@@ -19,15 +19,15 @@ from xlingual.errors import ConfigError
 def test_methods_by_what_the_data_allows():
     known = {"zero_shot": (), "coral": ("target_unlabeled",), "dann": ("target_unlabeled",)}
     choose = CompareArguments().choose_methods
-    assert choose(known, {"source_train"}) == ["zero_shot"]
+    assert choose({"source_train"}, known=known) == ["zero_shot"]
     given = {"source_train", "target_unlabeled"}
-    assert choose(known, given, left_out=["dann"]) == ["zero_shot", "coral"]
+    assert choose(given, known=known) == ["zero_shot", "coral"]
     asked = CompareArguments(methods="dann, zero_shot").choose_methods
-    assert asked(known, given, left_out=["dann"]) == ["zero_shot", "dann"]
+    assert asked(given, known=known) == ["zero_shot", "dann"]
     with pytest.raises(ConfigError, match="dann needs --target_unlabeled"):
-        asked(known, {"source_train"})
+        asked({"source_train"}, known=known)
     with pytest.raises(ConfigError, match="takes zero_shot, coral, dann; got 'magic'"):
-        CompareArguments(methods="magic").choose_methods(known, given)
+        CompareArguments(methods="magic").choose_methods(given, known=known)
     with pytest.raises(ConfigError, match="--seeds"):
         CompareArguments(seeds=[1, 1])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from pathlib import Path
@@ -34,8 +35,8 @@ def make_run(tmp_path):
     recipe = tmp_path / "stand_in.py"
     recipe.write_text(STAND_IN)
 
-    def make(method: str, seed: int = 0, **settings) -> ComparedRun:
-        return ComparedRun(method, seed, recipe, settings)
+    def make(method: str, seed: int = 0, *, after: str | None = None, **settings) -> ComparedRun:
+        return ComparedRun(method, seed, recipe, settings, after)
 
     return make
 
@@ -59,6 +60,24 @@ def test_a_failure_stops_no_other_and_is_tried_again(tmp_path, make_run):
 
     run_all(runs, output_dir=out, overwrite=True)
     assert starts(out / "good-0")[-1] == "--overwrite_output true"
+
+
+def test_a_run_waits_for_the_one_it_starts_from(tmp_path, make_run):
+    """Side by side as well; its seconds hold both, and without the other it is not begun."""
+    runs = [make_run("first", sleeps=1), make_run("second", after="first-0")]
+    first, second = run_all(runs, output_dir=tmp_path / "out", num_workers=2)
+    ends = [json.loads(line) for line in (tmp_path / "out" / "runs.jsonl").open()]
+    assert [end["run"] for end in ends] == ["first-0", "second-0"]
+    assert first.seconds == ends[0]["seconds"]
+    assert second.seconds == pytest.approx(ends[0]["seconds"] + ends[1]["seconds"])
+
+    runs = [make_run("first", fails=1), make_run("second", after="first-0")]
+    ended = run_all(runs, output_dir=tmp_path / "failed")
+    assert ended[1].error == "first-0, whose model it starts from, failed"
+    assert ended[1].seconds is None
+    assert not (tmp_path / "failed" / "second-0").exists()
+    ended = run_all(runs, output_dir=tmp_path / "failed")
+    assert [run.error for run in ended] == [None, None]
 
 
 def test_other_settings_are_not_mixed_with_results_that_are_there(tmp_path, make_run):

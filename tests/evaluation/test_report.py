@@ -9,7 +9,13 @@ import numpy as np
 import pytest
 
 from xlingual import LabelPredictions, LabelSpace, TransferReport, get_task
-from xlingual.evaluation import SetScores, score_set
+from xlingual.evaluation import (
+    SetScores,
+    apply_calibration,
+    estimate_accuracy,
+    fit_calibration_temperature,
+    score_set,
+)
 from xlingual.tasks import IGNORE_INDEX
 
 SPACE = LabelSpace(("差评", "中性评价", "好"))
@@ -182,3 +188,62 @@ def test_many_classes_are_left_to_the_file() -> None:
     )
     assert "per class" not in many.table()
     assert many.results()["eval_zh_f1_类12"] == 1.0
+
+
+def unsure(rows: int, seed: int) -> LabelPredictions:
+    """Random probabilities; the labels are mostly the likeliest ones."""
+    generator = np.random.default_rng(seed)
+    probs = generator.dirichlet([0.6] * 3, rows)
+    labels = np.array([generator.choice(3, p=row) for row in probs])
+    return LabelPredictions(labels, probs.argmax(axis=1), probs)
+
+
+def estimated(source: LabelPredictions, **unlabeled: LabelPredictions) -> TransferReport:
+    scores = score_set("en", source, task=SEQUENCE, label_space=SPACE)
+    return report(source=[scores], targets=[]).with_estimates(unlabeled)
+
+
+def test_an_estimate_without_target_labels() -> None:
+    source, target = unsure(200, 0), unsure(90, 1)
+    blind = target._replace(references=np.full(90, IGNORE_INDEX))
+    done = estimated(source, zh_酒店=blind)
+    temperature = round(fit_calibration_temperature(source.probs, source.references), 4)
+    expected = estimate_accuracy(
+        apply_calibration(source.probs, temperature),
+        source.references,
+        apply_calibration(target.probs, temperature),
+    ).accuracy
+    results = done.results()
+    found = [results[f"estimated_zh_酒店_accuracy{end}"] for end in ("", "_low", "_high")]
+    assert found == list(expected)
+    (line,) = (line for line in done.table().splitlines() if "estimated" in line)
+    value, low, high = (100 * bound for bound in expected)
+    assert f"zh_酒店 accuracy (no label read): {value:.1f} [{low:.1f}, {high:.1f}]" in line
+    assert "rough guide: such estimates were off by 8 to 14 points" in line
+    assert estimated(source, zh_酒店=target).estimates == done.estimates
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ([], "it needs 20 labelled rows of --source_validation; there are 0"),
+        ([scored("en", [0, 1, 2], [0, 1, 2])], "there are 3"),
+    ],
+)
+def test_no_estimate_without_source_rows(source: list[SetScores], words: str) -> None:
+    done = report(source=source).with_estimates({"zh": unsure(30, 0)})
+    assert not any(key.startswith("estimated") for key in done.results())
+    assert "no estimate of the target accuracy: it needs 20" in done.table()
+    assert words in done.table()
+
+
+def test_no_estimate_for_several_labels_a_row() -> None:
+    task = get_task("multi_label")
+    rows = LabelPredictions(*[np.eye(3, dtype=int)[[0, 1, 2] * 10]] * 2, np.eye(3)[[0, 1, 2] * 10])
+    scores = score_set("en", rows, task=task, label_space=SPACE)
+    several = TransferReport(
+        task=task, label_space=SPACE, source=[scores], targets=[], selection="last", notes=["先前"]
+    ).with_estimates({"zh": rows})
+    assert several.estimates == {}
+    assert several.notes[0] == "先前"
+    assert "for one label a row" in several.notes[1]

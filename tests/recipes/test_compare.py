@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.classifiers import save_classifier
 from tests.recipes.commands import QUICK, read_rows, write_rows
 from xlingual import cli
 
@@ -40,6 +41,12 @@ def test_compared_on_real_recipes(tmp_path, files, encoder, capsys):
     table = (out / "table.md").read_text(encoding="utf-8")
     assert table.strip() in said
     assert "READ THE TARGET'S TEST LABELS" in table
+
+    # The zero-shot model was trained once for a seed, and its seconds are part of the others'.
+    told = yaml.safe_load((out / "coral-1.yaml").read_text(encoding="utf-8"))
+    assert told["zero_shot_model"] == str(out / "zero_shot-1")
+    assert not list((out / "coral-1" / "zero_shot").iterdir())
+    assert results["costs"]["coral"]["seconds"] > results["costs"]["zero_shot"]["seconds"]
 
     # Every run is a command that the user can start, and it gives the same again.
     cli.main(["zero_shot", f"--config={out}/zero_shot-0.yaml", f"--output_dir={tmp_path}/again"])
@@ -86,3 +93,23 @@ def test_a_failing_method_is_a_line_of_the_table(tmp_path, files, encoder, capsy
     results = json.loads((out / "results.json").read_text(encoding="utf-8"))
     assert list(results["sets"]["zh"]) == ["zero_shot"]
     assert results["recommended_by_target_test_labels"] == "zero_shot"
+
+
+@pytest.mark.slow
+def test_methods_by_the_files_that_are_given(tmp_path, files, encoder):
+    words = files.folder / "words.txt"
+    words.write_text("room\t房间\nclean\t干净\nbreakfast\t早餐\n", encoding="utf-8")
+    teacher = save_classifier(encoder, tmp_path / "teacher", labels=("negative", "positive"))
+    out = tmp_path / "out"
+    cli.main([
+        "compare", "--methods=frozen_self_training,code_switching,distill", "--seeds", "0",
+        "--num_workers=2", f"--model_name_or_path={encoder}", *QUICK, f"--dictionary={words}",
+        f"--teachers={teacher}", f"--target_unlabeled={files.zh}", "--guard=false",
+        *files.flags("source_train", "target_test"), f"--output_dir={out}",
+    ])  # fmt: skip
+    results = json.loads((out / "results.json").read_text(encoding="utf-8"))
+    assert results["failed"] == {}
+    assert set(results["sets"]["zh"]) == {"frozen_self_training", "code_switching", "distill"}
+    assert results["recommended_without_target_test_labels"] is None, (
+        "evidence says nothing of them"
+    )

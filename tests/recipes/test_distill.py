@@ -51,6 +51,47 @@ def test_resumed_is_uninterrupted_and_the_weight_matters(run, files, teacher, tm
     assert not same_bits(tmp_path / "whole", tmp_path / "soft")
 
 
+@pytest.mark.slow
+def test_the_guard_chooses_between_zero_shot_and_distilled(
+    run, files, teacher, tmp_path, monkeypatch
+):
+    data = (*files.flags("source_train", "target_test"), f"--source_validation={files.en}")
+    run("zero_shot", *data, f"--output_dir={tmp_path / 'zero_shot'}")
+    flags = (f"--teachers={teacher}", f"--target_unlabeled={files.zh}", "--target_share=0.5")
+    start(run, files, tmp_path / "distilled", *flags)
+    assert not same_bits(tmp_path / "zero_shot", tmp_path / "distilled")
+    asked = {}
+
+    def chosen(teacher, student, **rows):
+        asked.update(rows)
+        return {"zero_shot": teacher, "distilled": student}[kept]
+
+    monkeypatch.setattr("xlingual.safer_of", chosen)
+    for kept in ("zero_shot", "distilled"):
+        out = tmp_path / f"keeps-{kept}"
+        start(run, files, out, *flags, "--guard=true")
+        check_files(out)
+        assert same_bits(out, tmp_path / kept)
+        assert (len(asked["unlabeled"]), len(asked["source_validation"])) == (12, 48)
+
+
+@pytest.mark.slow
+def test_a_student_of_wrong_teachers_is_refused(run, files, encoders, tmp_path, capsys):
+    """They say the same of every text, and with their word alone the student learns that."""
+    wrong = save_classifier(encoders["bert"], tmp_path / "wrong", labels=("Positive", "Negative"))
+    weights = load_file(wrong / "model.safetensors")
+    weights["classifier.weight"].zero_()
+    weights["classifier.bias"] = torch.tensor([-9.0, 9.0])
+    save_file(weights, wrong / "model.safetensors", metadata={"format": "pt"})
+    out = tmp_path / "out"
+    start(
+        run, files, out, f"--teachers={wrong}", "--soft_label_weight=1", "--guard=true",
+        "--max_steps=60", "--learning_rate=3e-3",
+    )  # fmt: skip
+    assert "the guard keeps the zero-shot model: source accuracy fell by" in capsys.readouterr().err
+    assert results_of(out)["eval_en_accuracy"] > 0.8
+
+
 def test_teachers_that_are_refused(run, files, encoders, encoder, teacher, tmp_path, capsys):
     other = save_classifier(encoders["bert"], tmp_path / "other", labels=("good", "bad"))
     broken = save_classifier(encoders["bert"], tmp_path / "nan", labels=("positive", "negative"))

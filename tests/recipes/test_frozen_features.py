@@ -115,8 +115,9 @@ def test_wrong_flags_end_in_one_line(run, files, tmp_path, capsys, flag, message
     assert message in capsys.readouterr().err
 
 
-def test_self_training_reads_no_target_label_and_the_folder_serves_the_target(tmp_path, run, files):
-    texts = read_rows(files.folder / "zh.jsonl") * 8  # 96 rows for 32 features and 2 labels
+@pytest.mark.parametrize("flag", ["--self_training=true", "--co_training=true"])
+def test_no_target_label_is_read_and_the_folder_serves_the_target(tmp_path, run, files, flag):
+    texts = read_rows(files.folder / "zh.jsonl") * 25  # 300 rows, what co-training asks for
     flipped = {"positive": "negative", "negative": "positive"}
     clean = write_rows(files.folder / "clean.jsonl", [{"text": row["text"]} for row in texts])
     poisoned = write_rows(
@@ -124,7 +125,7 @@ def test_self_training_reads_no_target_label_and_the_folder_serves_the_target(tm
         [{"text": row["text"], "label": flipped[row["label"]]} for row in texts],
     )
     for name, path in (("clean", clean), ("poisoned", poisoned)):
-        start(run, files, tmp_path / name, "--self_training=true", f"--target_unlabeled={path}")
+        start(run, files, tmp_path / name, flag, f"--target_unlabeled={path}")
     start(run, files, tmp_path / "plain")
     plain = load_file(tmp_path / "plain" / "model.safetensors")
     heads = [load_file(tmp_path / n / "model.safetensors") for n in ("clean", "poisoned")]

@@ -63,6 +63,31 @@ def test_domains_of_one_task_share_the_head(run, files, tmp_path):
 
 
 @pytest.mark.slow
+def test_the_guard_chooses_between_plain_and_weighted(run, files, tmp_path, monkeypatch):
+    data = (
+        f"--source_train=hotel={files.en},books={files.en}*0.5", f"--source_validation={files.en}",
+        f"--target_test={files.zh_test}",
+    )  # fmt: skip
+    run("multi_task", *data, f"--output_dir={tmp_path / 'plain'}")
+    run("multi_task", *data, *UNCERTAIN, f"--output_dir={tmp_path / 'weighted'}")
+    assert not same_bits(tmp_path / "plain", tmp_path / "weighted")
+    asked = {}
+
+    def chosen(teacher, student, **rows):
+        asked.update(rows)
+        return {"plain": teacher, "weighted": student}[kept]
+
+    monkeypatch.setattr("xlingual.safer_of", chosen)
+    for kept in ("plain", "weighted"):
+        out = tmp_path / f"keeps-{kept}"
+        run("multi_task", *data, *UNCERTAIN, "--guard=true", f"--output_dir={out}")
+        assert same_bits(out, tmp_path / kept)
+        assert results_of(out)["eval_zh_rows"] == 13
+        assert asked["unlabeled"] is None
+        assert len(asked["source_validation"]) == 48
+
+
+@pytest.mark.slow
 def test_resumed_is_uninterrupted(run, tasks, tmp_path):
     flags = (
         "--separate_heads=true", *tasks, *UNCERTAIN, "--save_strategy=steps", "--save_steps=1",
@@ -82,6 +107,8 @@ def test_resumed_is_uninterrupted(run, tasks, tmp_path):
     [
         (("--sampling_temperature=0",), "at least 1"),
         (("--loss_weights=equal",), "fixed, uncertainty"),
+        (("--guard=true",), "compares with plain fine-tuning"),
+        (("--guard=true", "--separate_heads=true", *UNCERTAIN), "and no --separate_heads"),
         (("--separate_heads=true", "--adapter=lora"), "full fine-tuning"),
         (("--separate_heads=true", "--selection=source_dev"), "last or average"),
         (("--separate_heads=true", "--target_test=x={zh}"), "'x' names no task"),

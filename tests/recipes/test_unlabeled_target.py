@@ -13,7 +13,7 @@ from tests.recipes.test_resume import same_bits, weights_of
 pytestmark = pytest.mark.slow
 
 METHODS = (
-    "recommended", "self_training", "continued_pretraining", "dann", "cdan", "mmd", "coral",
+    "co_training", "self_training", "continued_pretraining", "dann", "cdan", "mmd", "coral",
 )  # fmt: skip
 QUICK = ("--confidence_threshold=0.01", "--self_training_rounds=2", "--pretraining_epochs=1")
 
@@ -24,9 +24,17 @@ def text_file(files):
     return write_rows(files.folder / "text.jsonl", rows * 2)
 
 
+@pytest.fixture
+def many_texts(files):
+    """As many rows as co-training asks for: the few there are, over and over."""
+    texts = [{"text": row["text"]} for row in read_rows(files.folder / "zh.jsonl")]
+    return write_rows(files.folder / "many.jsonl", texts * (300 // len(texts) + 1))
+
+
 @pytest.mark.parametrize("method", METHODS)
-def test_every_method(tmp_path, run, files, text_file, method):
+def test_every_method(tmp_path, run, files, text_file, many_texts, method):
     out = tmp_path / "out"
+    text_file = many_texts if method == "co_training" else text_file
     run(
         "unlabeled_target", f"--method={method}", f"--output_dir={out}", *QUICK,
         f"--target_unlabeled={text_file}", *files.flags("source_train", "target_test"),
@@ -34,19 +42,21 @@ def test_every_method(tmp_path, run, files, text_file, method):
     check_files(out)
     check_predictions(out)
     assert not any("transfer_loss" in name for name in weights_of(out))
+    if method == "co_training":
+        assert (out / "co_training").is_dir()
 
 
-@pytest.mark.parametrize("method", ["recommended", "coral"])
-def test_a_poisoned_label_column_changes_nothing(tmp_path, run, files, text_file, method):
+@pytest.mark.parametrize("method", ["recommended", "self_training", "coral"])
+def test_a_poisoned_label_column_changes_nothing(tmp_path, run, files, many_texts, method):
     """Labels in the file of target text are wrong on purpose: nobody may have looked."""
-    texts = read_rows(files.folder / "text.jsonl")
+    texts = read_rows(many_texts)
     flipped = {"positive": "negative", "negative": "positive"}
     gold = {row["text"]: row["label"] for row in read_rows(files.folder / "zh.jsonl")}
     poisoned = write_rows(
         files.folder / "poisoned.jsonl",
         [{**row, "label": flipped[gold[row["text"]]]} for row in texts],
     )
-    for name, path in (("clean", text_file), ("poisoned", poisoned)):
+    for name, path in (("clean", many_texts), ("poisoned", poisoned)):
         run(
             "unlabeled_target", f"--method={method}", f"--output_dir={tmp_path / name}", *QUICK,
             f"--target_unlabeled={path}", *files.flags("source_train", "target_test"),
@@ -57,10 +67,17 @@ def test_a_poisoned_label_column_changes_nothing(tmp_path, run, files, text_file
     assert json.dumps(same[0]) == json.dumps(same[1])
 
 
-def test_started_again_it_goes_on(tmp_path, run, files, text_file, monkeypatch):
+@pytest.mark.parametrize(("method", "step"), [
+    ("self_training", "self_train"), ("continued_pretraining", "continue_pretraining"),
+    ("co_training", "co_trained_rows"),
+])  # fmt: skip
+def test_started_again_it_goes_on(
+    tmp_path, run, files, text_file, many_texts, monkeypatch, method, step
+):
+    text_file = many_texts if method == "co_training" else text_file
     flags = (
-        "--method=recommended", *QUICK, "--save_strategy=steps", "--save_steps=1",
-        f"--target_unlabeled={text_file}", *files.flags("source_train", "target_test"),
+        f"--method={method}", *QUICK, "--save_strategy=steps", "--save_steps=20",
+        f"--target_unlabeled={many_texts}", *files.flags("source_train", "target_test"),
     )  # fmt: skip
     run("unlabeled_target", f"--output_dir={tmp_path}/whole", *flags)
 
@@ -71,7 +88,7 @@ def test_started_again_it_goes_on(tmp_path, run, files, text_file, monkeypatch):
 
     part = (f"--output_dir={tmp_path}/part", *flags)
     with monkeypatch.context() as patch:
-        patch.setattr(xlingual, "self_train", killed)
+        patch.setattr(xlingual, step, killed)
         with pytest.raises(SystemExit):
             run("unlabeled_target", *part)
     run("unlabeled_target", *part, "--resume_from_checkpoint=true")

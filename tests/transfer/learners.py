@@ -28,3 +28,15 @@ class RuleLearner:
             else [-100] * len(probs)
         )
         return LabelPredictions(np.array(labels), probs.argmax(1), probs)
+
+
+class FixedLearner:
+    """Predicts the given probabilities, row by row, whatever the rows are."""
+
+    def __init__(self, probs: np.ndarray, label_space: LabelSpace = SPACE) -> None:
+        self.probs = probs
+        self.label_space = label_space
+
+    def predict_labels(self, dataset: Dataset) -> LabelPredictions:
+        unlabelled = np.full(len(dataset), -100)
+        return LabelPredictions(unlabelled, self.probs.argmax(axis=1), self.probs)

@@ -7,7 +7,7 @@ import pytest
 
 from xlingual.errors import DataError
 from xlingual.transfer.frozen_features import LinearMap, fit_linear
-from xlingual.transfer.linear_self_training import _surest, self_train_head
+from xlingual.transfer.linear_self_training import self_train_head
 
 
 def two_clouds(num_rows: int, *, angle: float, seed: int, share: float = 0.5):
@@ -32,17 +32,6 @@ def test_it_finds_the_targets_own_direction(share):
     after = accuracy(self_train_head(head, target), target, target_labels)
     assert before < 0.9
     assert after > before + 0.04
-
-
-def test_quotas_margins_and_one_class_a_row():
-    logits = np.log(np.array([[0.9, 0.1], [0.8, 0.2], [0.6, 0.4], [0.55, 0.45], [0.2, 0.8]]))
-    chosen, labels = _surest(logits, share=1.0, prior=np.array([0.5, 0.5]))
-    assert chosen.tolist() == [0, 1, 3, 4]
-    assert labels.tolist() == [0, 0, 1, 1]
-    three = np.log(np.array([[0.98, 0.01, 0.01], [0.4, 0.35, 0.25], [0.3, 0.4, 0.3]]))
-    chosen, labels = _surest(three, share=0.5, prior=np.full(3, 1 / 3))
-    assert len(set(chosen.tolist())) == len(chosen)
-    assert dict(zip(chosen.tolist(), labels.tolist(), strict=True))[0] == 0
 
 
 def test_a_collapse_is_refused(caplog):

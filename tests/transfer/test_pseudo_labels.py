@@ -8,7 +8,12 @@ from hypothesis import strategies as st
 
 from xlingual import LabelSpace
 from xlingual.errors import DataError
-from xlingual.transfer.pseudo_labels import choose_confident, predicted_prior, with_soft_labels
+from xlingual.transfer.pseudo_labels import (
+    choose_by_margin,
+    choose_confident,
+    predicted_prior,
+    with_soft_labels,
+)
 
 SPACE = LabelSpace(("差评", "好评"))
 
@@ -53,3 +58,14 @@ def test_quotas_and_threshold_hold(positive, share, threshold, part):
     assert (probs[chosen].max(axis=1) >= threshold).all()
     counts = np.bincount(probs[chosen].argmax(axis=1), minlength=2)
     assert (counts <= np.maximum(1, np.round(share * len(probs) * prior))).all()
+
+
+def test_quotas_margins_and_one_class_a_row():
+    logits = np.log(np.array([[0.9, 0.1], [0.8, 0.2], [0.6, 0.4], [0.55, 0.45], [0.2, 0.8]]))
+    chosen, labels = choose_by_margin(logits, share=1.0, prior=np.array([0.5, 0.5]))
+    assert chosen.tolist() == [0, 1, 3, 4]
+    assert labels.tolist() == [0, 0, 1, 1]
+    three = np.log(np.array([[0.98, 0.01, 0.01], [0.4, 0.35, 0.25], [0.3, 0.4, 0.3]]))
+    chosen, labels = choose_by_margin(three, share=0.5, prior=np.full(3, 1 / 3))
+    assert len(set(chosen.tolist())) == len(chosen)
+    assert dict(zip(chosen.tolist(), labels.tolist(), strict=True))[0] == 0

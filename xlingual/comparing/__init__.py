@@ -2,22 +2,28 @@
 
 from xlingual.comparing.arguments import (
     CompareArguments,
+    MethodArguments,
     changed_settings,
     embedded_roles,
     sample_unlabeled,
 )
 from xlingual.comparing.collecting import compare_runs
+from xlingual.comparing.methods import METHODS, Method, plan_runs
 from xlingual.comparing.running import ComparedRun, FinishedRun, run_all
 from xlingual.comparing.table import Comparison, write_comparison
 
 __all__ = [
+    "METHODS",
     "CompareArguments",
     "ComparedRun",
     "Comparison",
     "FinishedRun",
+    "Method",
+    "MethodArguments",
     "changed_settings",
     "compare_runs",
     "embedded_roles",
+    "plan_runs",
     "run_all",
     "sample_unlabeled",
     "write_comparison",

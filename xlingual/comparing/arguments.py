@@ -8,12 +8,19 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any
 
-from xlingual.arguments import option
+from xlingual.arguments import FewShotArguments, UnlabeledTargetArguments, option
+from xlingual.comparing.methods import METHODS, NOT_BY_DEFAULT
 from xlingual.data import TransferData, mix_domains
 from xlingual.data.corpus import ROLES
 from xlingual.errors import ConfigError
 
-__all__ = ["CompareArguments", "changed_settings", "embedded_roles", "sample_unlabeled"]
+__all__ = [
+    "CompareArguments",
+    "MethodArguments",
+    "changed_settings",
+    "embedded_roles",
+    "sample_unlabeled",
+]
 
 # What the comparison sets itself, run by run; what follows from --precision and --selection; and
 # what belongs to the comparison as a whole.
@@ -46,21 +53,23 @@ class CompareArguments:
 
     def choose_methods(
         self,
-        known: Mapping[str, Sequence[str]],
         data: Container[str],
         *,
-        left_out: Sequence[str] = (),
+        known: Mapping[str, Sequence[str]] | None = None,
+        left_out: Sequence[str] = NOT_BY_DEFAULT,
     ) -> list[str]:
         """The methods to run, in the order of ``known``.
 
         Args:
-            known: The data roles that each method needs.
-            data: The roles that are there.
+            data: The flags of data that are there.
+            known: The flags of data that each method needs; None: those of the package's methods.
             left_out: Methods that are run only where they are asked for.
 
         Raises:
             ConfigError: Names that are not known, or methods whose data is not there.
         """
+        if known is None:
+            known = {name: method.needs for name, method in METHODS.items()}
         lacking = {name: [role for role in known[name] if role not in data] for name in known}
         if self.methods is None:
             return [name for name in known if not lacking[name] and name not in left_out]
@@ -70,6 +79,35 @@ class CompareArguments:
         if missing := [f"{name} needs --{lacking[name][0]}" for name in asked if lacking[name]]:
             raise ConfigError("; ".join(missing))
         return [name for name in known if name in asked]
+
+
+@dataclass
+class MethodArguments(FewShotArguments, UnlabeledTargetArguments):
+    """The settings of single methods, and the files beside the data sets that some need."""
+
+    dictionary: str | None = option(
+        None, "CC-CEDICT, or two columns with a tab between them, for code_switching."
+    )
+    bitext: str | None = option(
+        None, "English<TAB>Chinese file(s), comma-separated, for bitext_consistency, "
+        "continual_alignment and distill.",
+    )  # fmt: skip
+    translations: str | None = option(
+        None, "File of translations, a line for each row of source_train, for translations."
+    )
+    teachers: str | None = option(
+        None, "Folder(s) or hub id(s) of trained classifiers that read both languages, for distill."
+    )
+
+    def __post_init__(self) -> None:
+        FewShotArguments.__post_init__(self)
+        UnlabeledTargetArguments.__post_init__(self)
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The files that are given, by the name of the flag."""
+        names = ("dictionary", "bitext", "translations", "teachers")
+        return {name: value for name in names if (value := getattr(self, name))}
 
 
 def changed_settings(*configs: Any) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from xlingual.comparing.methods import BASELINE, BY_EVIDENCE, CEILING
 from xlingual.comparing.running import FinishedRun
 from xlingual.comparing.table import Comparison
 from xlingual.errors import DataError, XlingualError
@@ -51,9 +52,9 @@ def compare_runs(
     task: str,
     source_language: str,
     target_language: str,
-    by_evidence: Sequence[str] = (),
-    baseline: str = "zero_shot",
-    ceiling: str = "supervised",
+    by_evidence: Sequence[str] = BY_EVIDENCE,
+    baseline: str = BASELINE,
+    ceiling: str = CEILING,
     unlabeled: Sequence[Any] = (),
 ) -> Comparison:
     """Read what the runs wrote, and compare the methods.

@@ -12,7 +12,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -44,12 +44,14 @@ class ComparedRun:
         seed: Its seed.
         recipe: The recipe's file.
         settings: Flags of the recipe, without ``seed`` and ``output_dir``.
+        after: Name of a run whose model this one starts from; it is waited for.
     """
 
     method: str
     seed: int
     recipe: Path
     settings: Mapping[str, Any]
+    after: str | None = None
 
     @property
     def name(self) -> str:
@@ -64,7 +66,8 @@ class FinishedRun:
     Attributes:
         run: The run.
         folder: Its output folder.
-        seconds: Of the whole process, over all its starts; None where they were not recorded.
+        seconds: Of the whole process, over all its starts, with those of the run that it came
+            after; None where they were not recorded.
         error: One line; None where the run has its result.
     """
 
@@ -88,7 +91,7 @@ def run_all(
     One that fails stops no other.
 
     Args:
-        runs: The runs, with different names.
+        runs: The runs, with different names; one that others come after is before them.
         output_dir: Holds for each run its folder, its settings and its log.
         num_workers: Processes at a time; None: as many as there are GPUs, or one. Each process
             sees one GPU.
@@ -119,17 +122,25 @@ def run_all(
     crew = _Crew(folder, places, num_workers, overwrite)
     with ThreadPoolExecutor(num_workers) as pool:
         try:
-            futures = [pool.submit(crew.work, run) for run in open_runs]
+            submitted: dict[str, Future[str | None]] = {}
+            for run in open_runs:
+                first = submitted.get(run.after) if run.after else None
+                submitted[run.name] = pool.submit(crew.work, run, first)
+            futures = list(submitted.values())
             wait(futures, return_when=FIRST_EXCEPTION)
             errors = [future.result() for future in futures if future.done()]
         finally:  # after an error or Ctrl-C: begin nothing, and leave nothing running
             crew.stop()
             pool.shutdown(cancel_futures=True)
     ended = {run.name: error for run, error in zip(open_runs, errors, strict=True)}
-    seconds = _recorded_seconds(folder)
+    recorded = _recorded_seconds(folder)
+
+    def seconds_of(run: ComparedRun) -> float | None:
+        parts = [recorded.get(name) for name in (run.name, run.after) if name]
+        return None if None in parts else sum(part or 0.0 for part in parts)
+
     return [
-        FinishedRun(run, folder / run.name, seconds.get(run.name), ended.get(run.name))
-        for run in runs
+        FinishedRun(run, folder / run.name, seconds_of(run), ended.get(run.name)) for run in runs
     ]
 
 
@@ -144,8 +155,10 @@ class _Crew:
         self.lock = threading.Lock()
         self.stopped = False
 
-    def work(self, run: ComparedRun) -> str | None:
+    def work(self, run: ComparedRun, first: Future[str | None] | None = None) -> str | None:
         """Run one, and record its seconds; returns the error in one line, if there was one."""
+        if first is not None and first.result() is not None:
+            return f"{run.after}, whose model it starts from, failed"
         device = self.places.get()
         try:
             started = time.perf_counter()

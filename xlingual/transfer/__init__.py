@@ -9,6 +9,7 @@ from xlingual.transfer.bitext_consistency import label_bitext
 from xlingual.transfer.bitext_contrast import BitextContrastLoss, encode_pairs
 from xlingual.transfer.cdan import ConditionalAdversarialLoss
 from xlingual.transfer.centring import centring_shift, language_offset
+from xlingual.transfer.co_training import co_train_head, co_train_labels, co_trained_rows
 from xlingual.transfer.code_switching import code_switch
 from xlingual.transfer.consistency import ConsistencyLoss
 from xlingual.transfer.coral import CoralLoss
@@ -45,6 +46,9 @@ __all__ = [
     "centring_shift",
     "centroid_labels",
     "choose_gate",
+    "co_train_head",
+    "co_train_labels",
+    "co_trained_rows",
     "code_switch",
     "correct_label_shift",
     "encode_pairs",

@@ -6,18 +6,16 @@ import logging
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy.special import log_softmax, softmax
+from numpy.typing import ArrayLike
+from scipy.special import softmax
 
 from xlingual.errors import DataError
 from xlingual.transfer.frozen_features import LinearMap, fit_linear
-from xlingual.transfer.pseudo_labels import predicted_prior
+from xlingual.transfer.pseudo_labels import choose_by_margin, predicted_prior
 
 __all__ = ["self_train_head"]
 
 logger = logging.getLogger(__name__)
-
-Floats = NDArray[np.float64]
 
 
 def self_train_head(
@@ -71,7 +69,7 @@ def self_train_head(
     first = softmax(head(rows), axis=1)
     prior, kept = predicted_prior(first), head
     for share in shares:
-        chosen, labels = _surest(kept(rows), share=share, prior=prior)
+        chosen, labels = choose_by_margin(kept(rows), share=share, prior=prior)
         kept = fit_linear(rows[chosen], labels, num_labels=num_labels, strength=strength, seed=0)
         logger.info("self-training of the head: %d rows", len(chosen))
     decided, before = kept(rows).argmax(axis=1), first.argmax(axis=1)
@@ -85,21 +83,3 @@ def self_train_head(
         )  # fmt: skip
         return head
     return kept
-
-
-def _surest(
-    logits: Floats, *, share: float, prior: Floats
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows and their labels: the largest margins of each class, a row for one class only."""
-    log_probs = log_softmax(logits, axis=1)
-    margins = np.empty_like(log_probs)
-    for label in range(log_probs.shape[1]):
-        margins[:, label] = log_probs[:, label] - np.delete(log_probs, label, axis=1).max(axis=1)
-    taken: dict[int, int] = {}
-    for label, part in enumerate(prior):
-        quota = max(2, round(share * part * len(logits)))
-        for row in np.argsort(-margins[:, label], kind="stable")[:quota].tolist():
-            if row not in taken or margins[row, label] > margins[row, taken[row]]:
-                taken[row] = label
-    chosen = np.array(sorted(taken), dtype=np.int64)
-    return chosen, np.array([taken[row] for row in chosen.tolist()], dtype=np.int64)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 from datasets import Dataset
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import log_softmax
 
 from xlingual.errors import DataError
 from xlingual.labels import LabelSpace
 
-__all__ = ["choose_confident", "predicted_prior", "with_soft_labels"]
+__all__ = ["choose_by_margin", "choose_confident", "predicted_prior", "with_soft_labels"]
 
 
 def with_soft_labels(dataset: Dataset, probs: NDArray, *, label_space: LabelSpace) -> Dataset:
@@ -69,3 +70,31 @@ def choose_confident(
         best = rows[np.argsort(-confidence[rows], kind="stable")]
         chosen += best[: max(1, round(share * len(probs) * part))].tolist()
     return np.array(sorted(chosen), dtype=np.int64)
+
+
+def choose_by_margin(
+    logits: ArrayLike, *, share: float, prior: NDArray
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    r"""The rows that speak loudest for each class, a row for one class only, and these classes.
+
+    The margin of a row for a class is :math:`\log p_c - \max_{c' \ne c} \log p_{c'}`. A class gets
+    its quota even where another is more probable: its prior is trusted more than its bias.
+
+    Args:
+        logits: Or log-probabilities, shape ``(rows, num_labels)``.
+        share: Share of all rows to choose.
+        prior: Share of each class among the chosen rows, shape ``(num_labels,)``.
+
+    Returns:
+        Row numbers in ascending order, and their label ids.
+    """
+    log_probs = log_softmax(np.asarray(logits, dtype=float), axis=1)
+    taken: dict[int, tuple[float, int]] = {}
+    for label, part in enumerate(prior):
+        margins = log_probs[:, label] - np.delete(log_probs, label, axis=1).max(axis=1)
+        quota = max(2, round(share * part * len(log_probs)))
+        for row in np.argsort(-margins, kind="stable")[:quota].tolist():
+            if row not in taken or margins[row] > taken[row][0]:
+                taken[row] = margins[row], label
+    chosen = np.array(sorted(taken), dtype=np.int64)
+    return chosen, np.array([taken[row][1] for row in chosen.tolist()], dtype=np.int64)

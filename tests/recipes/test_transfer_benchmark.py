@@ -1,0 +1,76 @@
+"""``benchmarks/transfer.py`` on small files: one zero-shot model for a source, and what waits."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.recipes.commands import QUICK, ROOT, python, read_rows, write_rows
+
+BENCHMARK = str(ROOT / "benchmarks" / "transfer.py")
+DOMAINS = ("hotel", "books", "computer", "phone", "clothes")
+
+
+@pytest.fixture
+def data(tmp_path, files):
+    """The layout that the benchmark reads: one English source, five Chinese sets, a dictionary."""
+    english, chinese = (read_rows(files.folder / name) for name in ("en.jsonl", "zh.jsonl"))
+    for folder in ("reviews", "parallel"):
+        (files.folder / folder).mkdir()
+    for name in ("train", "dev"):
+        write_rows(files.folder / "reviews" / f"en.{name}.jsonl", english)
+    for number, domain in enumerate(DOMAINS):
+        for name in ("train", "dev", "test"):
+            path = files.folder / "reviews" / f"zh_{domain}.{name}.jsonl"
+            write_rows(path, chinese[: len(chinese) - number])
+    return files.folder
+
+
+@pytest.mark.slow
+def test_one_zero_shot_model_serves_all_sets_of_its_source(tmp_path, data, encoder):
+    command = (
+        BENCHMARK, f"--data={data}", "--results=found.jsonl", "--seeds", "3", "--num_workers=2",
+        "--domains", "hotel", "books", "--methods", "zero_shot", "coral",
+        f"--model={encoder}", "--max_length=32", "--flags", *QUICK, "--max_train_rows=40",
+    )  # fmt: skip
+    finished = python(*command, cwd=tmp_path)
+    assert finished.returncode == 0, finished.stderr
+    (model,) = (tmp_path / "found.jsonl.zero_shot").iterdir()
+    assert (model / "model.safetensors").is_file()
+    results = json.loads((model / "all_results.json").read_text(encoding="utf-8"))
+    rows = read_rows(tmp_path / "found.jsonl")
+    found = {(row["domain"], row["method"]): row for row in rows}
+    assert len(found) == len(rows)
+    assert {method for _, method in found} == {"zero_shot", "coral"}
+    for domain in DOMAINS:
+        row = found[domain, "zero_shot"]
+        assert row["eval_zh_accuracy"] == results[f"eval_zh_{domain}_accuracy"]
+    for domain in ("hotel", "books"):
+        row, first = found[domain, "coral"], found[domain, "zero_shot"]
+        assert row["zero_shot_seconds"] == first["seconds"] < row["seconds"]
+        assert "zero_shot_seconds" not in first
+        assert f"| {domain} | coral | 1 |" in finished.stdout
+    assert ("phone", "coral") not in found
+    assert "| phone |" not in finished.stdout, "it was not asked for"
+    assert "| mean of 2 review domains | coral | 1 |" in finished.stdout
+    assert found["books", "coral"]["max_length"] == 32
+
+    # Started again there is nothing to run.
+    again = python(*command, cwd=tmp_path)
+    assert again.stdout == finished.stdout
+    assert read_rows(tmp_path / "found.jsonl") == rows
+
+
+@pytest.mark.slow
+def test_a_failing_run_is_said_and_its_cells_are_open(tmp_path, data, encoder):
+    command = (
+        BENCHMARK, f"--data={data}", "--results=found.jsonl", "--seeds", "0", "--domains", "hotel",
+        "--methods", "code_switching", "frozen_self_training", "zero_shot", f"--model={encoder}",
+        "--flags", *QUICK,
+    )  # fmt: skip
+    finished = python(*command, cwd=tmp_path)
+    assert finished.returncode == 1
+    assert f"failed: {'+'.join(DOMAINS)} code_switching 0" in finished.stderr
+    found = {row["method"] for row in read_rows(tmp_path / "found.jsonl")}
+    assert found == {"zero_shot", "frozen_self_training"}

@@ -1,0 +1,134 @@
+"""The methods that a comparison knows: recipe, flags, and what data each needs."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from xlingual.arguments import FewShotArguments, UnlabeledTargetArguments
+from xlingual.comparing.running import ComparedRun
+
+__all__ = ["BY_EVIDENCE", "METHODS", "NOT_BY_DEFAULT", "Method", "plan_runs"]
+
+BASELINE, CEILING = "zero_shot", "supervised"
+_EVERYWHERE = ("source_train", "source_validation", "target_validation", "target_test")
+_TEXT, _LABELS, _BITEXT = ("target_unlabeled",), ("target_train",), ("bitext",)
+
+
+class Method(NamedTuple):
+    """How a method is run.
+
+    Args:
+        recipe: Name of the recipe.
+        flags: Its flags.
+        needs: Data that it needs beside source and test, by the name of the flag.
+        uses: Data that it also reads where there is some.
+    """
+
+    recipe: str
+    flags: Mapping[str, Any] = {}
+    needs: Sequence[str] = ()
+    uses: Sequence[str] = ()
+
+
+# In the order of the table: what needs less first, and of one need the costlier later.
+METHODS: Mapping[str, Method] = {
+    BASELINE: Method("zero_shot"),
+    "zero_shot_average": Method("zero_shot", {"selection": "average"}),
+    "frozen_features": Method("frozen_features"),
+    "frozen_self_training": Method("frozen_features", {"self_training": True}, _TEXT),
+    "frozen_co_training": Method("frozen_features", {"co_training": True}, _TEXT),
+    **{
+        name: Method("unlabeled_target", {"method": name}, _TEXT)
+        for name in ("dann", "cdan", "mmd", "coral", "self_training", "co_training",
+                     "continued_pretraining")
+    },
+    "language_adapters": Method("language_adapters", {}, _TEXT),
+    **{
+        name: Method("translate_train", {"method": name}, needs, _TEXT)
+        for name, needs in (
+            ("code_switching", ("dictionary",)), ("bitext_consistency", _BITEXT),
+            ("continual_alignment", _BITEXT), ("translations", ("translations",)),
+        )
+    },
+    "distill": Method("distill", {}, ("teachers",), (*_TEXT, *_BITEXT)),
+    "few_shot": Method("few_shot", {}, _LABELS),
+    "joint": Method("joint", {}, _LABELS),
+    CEILING: Method("zero_shot", {}, _LABELS),
+}  # fmt: skip
+NOT_BY_DEFAULT = ("dann", "cdan", "mmd", "joint", "language_adapters", "continual_alignment")
+BY_EVIDENCE = (
+    "few_shot", "co_training", "self_training", "zero_shot_average", BASELINE,
+)  # fmt: skip
+
+
+def _names(kind: Any) -> set[str]:
+    return {field.name for field in dataclasses.fields(kind)}
+
+
+# The methods' own settings that a recipe knows.
+_KNOWN = {
+    "few_shot": _names(FewShotArguments),
+    "unlabeled_target": _names(UnlabeledTargetArguments),
+    "translate_train": {"guard"},
+    "language_adapters": {"guard"},
+}
+_FROM_ZERO_SHOT = ("few_shot", "unlabeled_target")
+
+
+def plan_runs(
+    methods: Sequence[str],
+    seeds: Sequence[int],
+    *,
+    recipes: str | Path,
+    output_dir: str | Path,
+    data: Mapping[str, str],
+    settings: Mapping[str, Any],
+    method_settings: Mapping[str, Any],
+    target_language: str,
+) -> list[ComparedRun]:
+    """Every method with every seed, each told what it knows of the user's data and settings.
+
+    Methods that start from a zero-shot model are handed the one of the same seed that the
+    comparison trains, if it does. Not with an adapter, from which no recipe starts.
+
+    Args:
+        methods: Names in ``METHODS``.
+        seeds: Of each method.
+        recipes: Folder of the recipes.
+        output_dir: Of the comparison; holds the runs' folders.
+        data: What was given, by the name of the flag.
+        settings: What the user set for all runs.
+        method_settings: What the user set for single methods; handed to the recipes that know it.
+        target_language: Names the ceiling's source set.
+
+    Returns:
+        The runs, those of one seed after the other.
+    """
+    shares_model = (
+        BASELINE in methods
+        and settings.get("adapter", "none") == "none"
+        and "zero_shot_model" not in method_settings
+    )
+
+    def plan(name: str, seed: int) -> ComparedRun:
+        method = METHODS[name]
+        roles = (*_EVERYWHERE, *method.needs, *method.uses)
+        given = {role: data[role] for role in roles if role in data}
+        known = _KNOWN.get(method.recipe, set())
+        own = {key: value for key, value in method_settings.items() if key in known}
+        flags = {**settings, **own, **method.flags}
+        if name == CEILING:  # the target takes the place of the source, in all respects
+            tested = {role: path for role, path in given.items() if role == "target_test"}
+            given = {"source_train": data["target_train"], **tested}
+            flags["source_language"] = f"{CEILING}_{target_language}"
+        after = None
+        if shares_model and method.recipe in _FROM_ZERO_SHOT:
+            after = f"{BASELINE}-{seed}"
+            flags["zero_shot_model"] = str(Path(output_dir, after))
+        recipe = Path(recipes, f"{method.recipe}.py")
+        return ComparedRun(name, seed, recipe, {**flags, **given}, after=after)
+
+    return [plan(name, seed) for seed in seeds for name in methods]
