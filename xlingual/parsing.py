@@ -43,7 +43,7 @@ def parse_arguments(argv: Sequence[str], *types: Any, **defaults: Any) -> tuple[
     Example:
         >>> from xlingual.arguments import FewShotArguments
         >>> parse_arguments(["shots_per_label=8"], FewShotArguments)
-        (FewShotArguments(shots_per_label=8, regime='joint', zero_shot_model=None),)
+        (FewShotArguments(shots_per_label=8, regime='joint', shot_weight=10.0, zero_shot_model=None),)
     """
     known = {field.name for kind in types for field in dataclasses.fields(kind) if field.init}
     parser = _Parser(types, allow_abbrev=False, add_help=False)
