@@ -41,9 +41,9 @@ def parse_arguments(argv: Sequence[str], *types: Any, **defaults: Any) -> tuple[
             wrong type, or arguments that contradict each other.
 
     Example:
-        >>> from xlingual.arguments import FewShotArguments
-        >>> parse_arguments(["shots_per_label=8"], FewShotArguments)
-        (FewShotArguments(shots_per_label=8, regime='joint', shot_weight=10.0, zero_shot_model=None),)
+        >>> from xlingual.arguments import ZeroShotArguments
+        >>> parse_arguments(["correct_label_shift=yes"], ZeroShotArguments)
+        (ZeroShotArguments(correct_label_shift=True),)
     """
     known = {field.name for kind in types for field in dataclasses.fields(kind) if field.init}
     parser = _Parser(types, allow_abbrev=False, add_help=False)

@@ -49,7 +49,7 @@ def test_every_method(tmp_path, run, files, text_file, many_texts, method):
 @pytest.mark.parametrize("method", ["recommended", "self_training", "coral"])
 def test_a_poisoned_label_column_changes_nothing(tmp_path, run, files, many_texts, method):
     """Labels in the file of target text are wrong on purpose: nobody may have looked."""
-    texts = read_rows(many_texts)
+    texts = read_rows(files.folder / "many.jsonl")
     flipped = {"positive": "negative", "negative": "positive"}
     gold = {row["text"]: row["label"] for row in read_rows(files.folder / "zh.jsonl")}
     poisoned = write_rows(
