@@ -34,6 +34,7 @@ def files(tmp_path_factory) -> dict[str, str]:
     return {
         "en": write_rows(folder / "en.jsonl", english * 4),
         "text": write_rows(folder / "text.jsonl", [{"text": row["text"]} for row in chinese * 2]),
+        "many": write_rows(folder / "many.jsonl", [{"text": row["text"]} for row in chinese * 25]),
         "zh": write_rows(folder / "zh.jsonl", tested),
     }
 
@@ -86,6 +87,20 @@ def test_zero_shot_with_target_text(files, encoder, tmp_path):
     )
     assert_same_result(one, two, encoder)
     assert {"estimated_zh_accuracy", "label_shift_corrected"} <= results_of(two).keys()
+
+
+def test_co_training(files, encoder, tmp_path):
+    flags = (
+        f"--model_name_or_path={encoder}", "--max_steps=8", "--guard=false",
+        f"--source_train={files['en']}", f"--source_validation={files['en']}",
+        f"--target_unlabeled={files['many']}", f"--target_test={files['zh']}",
+    )  # fmt: skip
+    one, two = (
+        start("unlabeled_target", tmp_path / name, *flags)
+        for name, start in (("one", in_one), ("two", in_two))
+    )
+    assert_same_result(one, two, encoder)
+    assert all((folder / "co_training").is_dir() for folder in (one, two))
 
 
 def test_multi_task_with_learnt_weights(files, encoder, tmp_path):
