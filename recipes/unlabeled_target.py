@@ -45,36 +45,36 @@ def main(argv: list[str]) -> None:
     selection_sets = data.selection_sets(args.source_language, args.target_language)
 
     method, given = method_args.method, method_args.zero_shot_model
+    method = "co_training" if method == "recommended" else method
     encoder, revision = model_args.model_name_or_path, model_args.model_revision
 
     def fit(stage, rows, *, ready=None, after=None, loss=None, **settings):
         stage_args = args.for_stage(stage, **settings)
         if ready:
             stage_args.adapter = "none"  # it is taken as it is
+        start = ready or (given if after else None)
         checkpoint = prepare_output_dir(stage_args)
         trainer = TransferTrainer(
-            model=ready or encoder,
+            model=start or encoder,
             args=stage_args,
             train_dataset=rows,
             eval_dataset=selection_sets,
             task=data.task,
             label_space=data.label_space,
-            model_revision=None if ready else revision,
+            model_revision=None if start else revision,
             transfer_loss=loss,
         )
-        if after is not None:
+        if after is not None and not start:
             trainer.start_from(after)
         if not ready:
             trainer.train(resume_from_checkpoint=checkpoint)
         return trainer
 
     zero_shot = student = fit("zero_shot", source, ready=given)
-    if method in ("recommended", "co_training"):
+    if method == "co_training":
         labelled = co_trained_rows(zero_shot, unlabeled)
-        if given:  # its architecture is what goes on
-            encoder, revision = given, None
         if labelled is not None:
-            student = fit("co_training", labelled, after=None if given else zero_shot)
+            student = fit("co_training", labelled, after=zero_shot)
     if method == "continued_pretraining":
         encoder = continue_pretraining(
             encoder,
@@ -99,7 +99,9 @@ def main(argv: list[str]) -> None:
             confidence_threshold=method_args.confidence_threshold,
         ).learner  # fmt: skip
     if method_args.guard:
-        held_out = mix_domains(source_sets) if source_sets else None
+        # Co-training goes on with the target alone: that it forgets the source is no bad sign.
+        looks_back = source_sets and method != "co_training"
+        held_out = mix_domains(source_sets) if looks_back else None
         student = safer_of(zero_shot, student, unlabeled=unlabeled, source_validation=held_out)
     student.save_model(args.output_dir)
 

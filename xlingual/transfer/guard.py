@@ -78,7 +78,8 @@ def safer_of(
         return teacher
     shift, agreement = (0.0, 1.0) if unlabeled is None else _moved(teacher, student, unlabeled)
     lost = 0.0
-    if source_validation is not None and len(source_validation):
+    looks_at_source = source_validation is not None and len(source_validation) > 0
+    if source_validation is not None and looks_at_source:
         right = [_num_right(m.predict_labels(source_validation)) for m in (teacher, student)]
         lost = (right[0] - right[1]) / len(source_validation)
     problems = [
@@ -93,13 +94,10 @@ def safer_of(
     if problems:
         logger.warning("the guard keeps the zero-shot model: %s", "; ".join(problems))
         return teacher
-    if unlabeled is None:
-        logger.warning("the guard saw no target text: source accuracy %+.1f points", -100 * lost)
-        return student
-    logger.warning(
-        "the guard lets the new model pass: source accuracy %+.1f points, largest class shift "
-        "%.0f%%, agreement with zero-shot %.0f%%", -100 * lost, 100 * shift, 100 * agreement,
-    )  # fmt: skip
+    seen = [f"source accuracy {-100 * lost:+.1f} points"] if looks_at_source else []
+    if unlabeled is not None:
+        seen += [f"largest class shift {shift:.0%}", f"agreement with zero-shot {agreement:.0%}"]
+    logger.warning("the guard lets the new model pass: %s", ", ".join(seen) or "nothing to see")
     return student
 
 
