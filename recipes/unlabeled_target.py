@@ -4,9 +4,9 @@ r"""Chinese text without labels: adapt to it, and keep zero-shot where adapting 
         --source_train reviews.en.csv --target_unlabeled hotel.zh.txt \
         --target_test hotel.zh.jsonl --output_dir out
 
-Methods: co_training (the words of the text correct the model; recommended), self_training (pseudo-
-labels in rounds), continued_pretraining (masked prediction), dann, cdan, mmd, coral (features made
-alike). A zero-shot model is trained first, or taken as it is: --zero_shot_model runs/zero_shot.
+Methods: co_training (the words of the text correct the model; recommended), self_training,
+continued_pretraining, dann, cdan, mmd, coral (the last four make features alike). A zero-shot model
+is trained first, or taken as it is: --zero_shot_model runs/zero_shot.
 """
 
 from xlingual import run_recipe
@@ -44,8 +44,8 @@ def main(argv: list[str]) -> None:
     source_sets = data.evaluation_sets("source_validation", args.source_language)
     selection_sets = data.selection_sets(args.source_language, args.target_language)
 
-    method, given = method_args.method, method_args.zero_shot_model
-    method = "co_training" if method == "recommended" else method
+    method = method_args.method.replace("recommended", "co_training")
+    given = method_args.zero_shot_model
     encoder, revision = model_args.model_name_or_path, model_args.model_revision
 
     def fit(stage, rows, *, ready=None, after=None, loss=None, **settings):
@@ -100,8 +100,7 @@ def main(argv: list[str]) -> None:
         ).learner  # fmt: skip
     if method_args.guard:
         # Co-training goes on with the target alone: that it forgets the source is no bad sign.
-        looks_back = source_sets and method != "co_training"
-        held_out = mix_domains(source_sets) if looks_back else None
+        held_out = mix_domains(source_sets) if source_sets and method != "co_training" else None
         student = safer_of(zero_shot, student, unlabeled=unlabeled, source_validation=held_out)
     student.save_model(args.output_dir)
 
