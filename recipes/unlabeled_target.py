@@ -44,8 +44,8 @@ def main(argv: list[str]) -> None:
     source_sets = data.evaluation_sets("source_validation", args.source_language)
     selection_sets = data.selection_sets(args.source_language, args.target_language)
 
-    method = method_args.method.replace("recommended", "co_training")
-    given = method_args.zero_shot_model
+    given, method = method_args.zero_shot_model, method_args.method
+    method = "co_training" if method == "recommended" else method
     encoder, revision = model_args.model_name_or_path, model_args.model_revision
 
     def fit(stage, rows, *, ready=None, after=None, loss=None, **settings):
@@ -71,12 +71,11 @@ def main(argv: list[str]) -> None:
         return trainer
 
     zero_shot = student = fit("zero_shot", source, ready=given)
-    if method == "co_training":
-        labelled = co_trained_rows(zero_shot, unlabeled)
-        if labelled is not None:
-            student = fit("co_training", labelled, after=zero_shot)
+    labelled = co_trained_rows(zero_shot, unlabeled) if method == "co_training" else None
+    if labelled is not None:
+        student = fit("co_training", labelled, after=zero_shot)
     if method == "continued_pretraining":
-        encoder = continue_pretraining(
+        folder = continue_pretraining(
             encoder,
             data.texts("source_train", "target_unlabeled"),
             output_dir=f"{args.output_dir}/continued_pretraining",
@@ -87,11 +86,11 @@ def main(argv: list[str]) -> None:
             revision=revision,
             resume=bool(args.resume_from_checkpoint),
         )
-        revision = None
+        encoder, revision = folder, None
         student = fit("fine_tuning", source)
     if method in losses:
-        mixed = mix_domains({"source": source}, data.target_unlabeled)
-        student = fit(method, mixed, loss=losses[method](), target_share=0.5)
+        rows = mix_domains({"source": source}, data.target_unlabeled)
+        student = fit(method, rows, loss=losses[method](), target_share=0.5)
     if method == "self_training":
         student = self_train(
             fit, zero_shot, source, unlabeled,
