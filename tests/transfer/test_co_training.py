@@ -85,6 +85,7 @@ def test_words_that_do_not_say_the_label_are_refused(caplog) -> None:
         ({"text": ["好"] * 50}, "50 target rows are too few, 300 are needed"),
         ({"text": ["好"] * 1000, "text_pair": ["坏"] * 1000}, "one text each"),
         ({"tokens": [["好"]] * 1000}, "one text each"),
+        ({"text": [""] * 1000}, "no n-gram"),
     ],
 )
 def test_rows_that_it_is_not_for_keep_the_model(columns, said) -> None:
@@ -138,5 +139,9 @@ def test_bad_input_is_refused() -> None:
         co_train_labels(probs[:10], rows)
     with pytest.raises(ConfigError, match="rounds >= 1"):
         co_train_labels(probs, rows, rounds=0)
-    with pytest.raises(DataError, match="sentences of one language"):
-        co_train_labels(probs, Dataset.from_dict({"text": [""] * 1000}))
+
+
+def test_several_labels_a_row_keep_the_model() -> None:
+    rows, _ = reviews(1000)
+    found = co_train_labels(np.full((1000, 3), 0.7), rows)
+    assert "one label a row" in found.refused

@@ -20,7 +20,7 @@ _TEXT, _LABELS, _BITEXT = ("target_unlabeled",), ("target_train",), ("bitext",)
 class Method(NamedTuple):
     """How a method is run.
 
-    Args:
+    Attributes:
         recipe: Name of the recipe.
         flags: Its flags.
         needs: Data that it needs beside source and test, by the name of the flag.
@@ -55,12 +55,13 @@ METHODS: Mapping[str, Method] = {
     },
     "distill": Method("distill", {}, ("teachers",), (*_TEXT, *_BITEXT)),
     "few_shot": Method("few_shot", {}, _LABELS),
+    "few_shot_with_text": Method("few_shot", {}, (*_LABELS, *_TEXT)),
     "joint": Method("joint", {}, _LABELS),
     CEILING: Method("zero_shot", {}, _LABELS),
 }  # fmt: skip
 NOT_BY_DEFAULT = ("dann", "cdan", "mmd", "joint", "language_adapters", "continual_alignment")
 BY_EVIDENCE = (
-    "few_shot", "co_training", "self_training", "zero_shot_average", BASELINE,
+    "few_shot_with_text", "co_training", "few_shot", "self_training", "zero_shot_average", BASELINE,
 )  # fmt: skip
 
 
