@@ -66,13 +66,14 @@ def main(argv: list[str]) -> None:
         )  # fmt: skip
 
     encoders = [encoder_of("source", "source_train"), encoder_of("target", "target_unlabeled")]
+    selection_sets = data.selection_sets(args.source_language, args.target_language)
     task_args = args.for_stage("task")
     checkpoint = prepare_output_dir(task_args)
     task = TransferTrainer(
         model=encoders[0],
         args=task_args,
         train_dataset=data.mixture("source_train"),
-        eval_dataset=data.selection_sets(args.source_language, args.target_language),
+        eval_dataset=selection_sets,
         task=data.task,
         label_space=data.label_space,
     )
@@ -87,6 +88,7 @@ def main(argv: list[str]) -> None:
         TransferTrainer(
             model=swap_language_adapter(task_args.output_dir, path, **speaking),
             args=plain_args,
+            eval_dataset=selection_sets,
             **speaking,
         )
         for path in encoders

@@ -48,6 +48,11 @@ def test_the_folder_is_plain_and_keeps_the_adapters(run, files, text, tmp_path, 
         assert named == pytest.approx(row["probs"], abs=1e-3)
 
 
+def test_the_task_adapter_may_be_chosen_by_source_validation(run, files, text, tmp_path):
+    start(run, files, text, tmp_path / "out", "--selection=source_dev")
+    check_files(tmp_path / "out")
+
+
 def test_labels_of_the_text_change_nothing(run, files, text, tmp_path):
     poisoned = write_rows(
         files.folder / "poisoned.jsonl",

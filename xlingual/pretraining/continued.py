@@ -123,8 +123,9 @@ def continue_pretraining(
         model.config.sparse_prediction = model.sparse_prediction = True
     checkpoints = list(output_dir.glob("checkpoint-*"))
     if not resume:  # those of an earlier run, with other settings
-        for folder in checkpoints:
+        for folder in checkpoints if trainer.is_world_process_zero() else []:
             shutil.rmtree(folder)
+        trainer.accelerator.wait_for_everyone()
     goes_on = resume and any((folder / "trainer_state.json").is_file() for folder in checkpoints)
     trainer.train(resume_from_checkpoint=True if goes_on else None)
     if was_sparse is False:
