@@ -28,6 +28,7 @@ from xlingual import (
     write_report,
 )
 from xlingual.card import MARKER, scrubbed_command, write_card
+from xlingual.card_facts import protocol_lines
 from xlingual.data import TransferData
 from xlingual.evaluation import score_set
 
@@ -261,6 +262,14 @@ def test_what_was_read_of_the_target_is_counted(tmp_path, role: str) -> None:
         "40 labelled target validation rows chose the weights.": role == "target_validation",
     }
     assert {line: line in text for line in said} == said
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_moved_output_bias_is_told(asked) -> None:
+    space = LabelSpace(NAMES)
+    data = TransferData(get_task("sequence"), space, space)
+    said = " ".join(protocol_lines("last", {"correct_label_shift": asked}, data))
+    assert ("label_shift_corrected" in said) == asked
 
 
 def test_token_tasks_are_told_the_one_right_strategy() -> None:

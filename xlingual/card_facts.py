@@ -213,8 +213,8 @@ def protocol_lines(
     shots = settings.get("shots_per_label")
     if shots:
         lines.append(
-            f"Up to {shots} labelled target rows per label were read; a part of them was held out "
-            "to choose between the zero-shot and the few-shot model."
+            f"Up to {shots} labelled target rows per label were read, to train on and to choose "
+            "between the zero-shot and the few-shot model."
         )
     if data is None:
         lines.append("Which other target rows were read was not recorded.")
@@ -226,6 +226,11 @@ def protocol_lines(
         lines.append(f"Training read {labels}.")
     if count := rows.get("target unlabeled", 0):
         lines.append(f"{count:,} target texts were read without their labels.")
+    if settings.get("correct_label_shift"):
+        lines.append(
+            "The output bias was to be moved to the class shares of these texts; the results say "
+            "under `label_shift_corrected` whether it was."
+        )
     if selection == "target_dev":
         count = rows.get("target validation", 0)
         lines.append(f"{count:,} labelled target validation rows chose the weights.")
