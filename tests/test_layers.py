@@ -28,6 +28,7 @@ LAYERS = {
     "arguments": 3,
     "training_args": 3,
     "parsing": 3,
+    "pretraining_arguments": 3,
     "weights": 3,
     "scoring": 3,
     "trainer": 4,

@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     from xlingual.output_bias import shift_output_bias
     from xlingual.parsing import parse_arguments
     from xlingual.pretraining import continue_pretraining
+    from xlingual.pretraining_arguments import PretrainEncoderArguments
     from xlingual.private import PrivateArguments, PrivateTrainer
     from xlingual.report import estimate_target, prepare_output_dir, write_report
     from xlingual.saving import merge_adapter
@@ -147,6 +148,7 @@ _NAMES = {
     "output_bias": "shift_output_bias",
     "parsing": "parse_arguments",
     "pretraining": "continue_pretraining",
+    "pretraining_arguments": "PretrainEncoderArguments",
     "private": "PrivateArguments PrivateTrainer",
     "report": "estimate_target prepare_output_dir write_report",
     "saving": "merge_adapter",
@@ -192,6 +194,7 @@ __all__ = [
     "MultiTaskArguments",
     "Prediction",
     "Predictor",
+    "PretrainEncoderArguments",
     "PrivateArguments",
     "PrivateTrainer",
     "RDropLoss",

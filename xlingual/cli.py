@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from xlingual.errors import ConfigError, XlingualError
 
@@ -113,9 +114,8 @@ def run_recipe(recipe: Callable[[list[str]], None], argv: Sequence[str] | None =
     arguments = list(sys.argv[1:] if argv is None else argv)
     if "-h" in arguments or "--help" in arguments:
         module = sys.modules[recipe.__module__]
-        if hasattr(module, "parse"):  # a recipe with flags of its own explains them itself
-            module.parse(["--help"])
-        sys.stdout.write(f"{(module.__doc__ or '').strip()}\n{_usual_flags()}")
+        flags = _usual_flags(*getattr(module, "ARGUMENTS", ()))
+        sys.stdout.write(f"{(module.__doc__ or '').strip()}\n{flags}")
         return
     _set_up_logging()
     _exit_on_error(lambda: recipe(arguments))
@@ -146,20 +146,25 @@ def _set_up_logging() -> None:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 
-def _usual_flags() -> str:
-    """The flags of model and data; without torch, so that --help answers at once."""
+def _usual_flags(*own: Any) -> str:
+    """The flags of model and data, or a recipe's own; without torch, so that help is instant.
+
+    Args:
+        own: The dataclasses of a recipe that has no others.
+    """
     from dataclasses import fields
 
     from xlingual.arguments import DataArguments, ModelArguments
 
     lines = ["", "flags (or keys of --config x.yaml, or key=value):"]
-    for kind in (ModelArguments, DataArguments):
+    for kind in own or (ModelArguments, DataArguments):
         lines += [f"  --{field.name:<20} {field.metadata['help']}" for field in fields(kind)]
-    lines += [
-        "  --output_dir           Where the model, the checkpoints and the results go.",
-        "  --adapter, --selection, --num_train_epochs, --seed, ... everything that",
-        "  TransferArguments and transformers' TrainingArguments hold: see --help_all",
-    ]
+    if not own:
+        lines += [
+            "  --output_dir           Where the model, the checkpoints and the results go.",
+            "  --adapter, --selection, --num_train_epochs, --seed, ... everything that",
+            "  TransferArguments and transformers' TrainingArguments hold: see --help_all",
+        ]
     return "\n".join(lines) + "\n"
 
 

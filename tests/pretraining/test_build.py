@@ -93,6 +93,21 @@ def test_a_finished_build_has_nothing_left_to_do(
     assert (built / "encoder" / "model.safetensors").read_bytes() == before
 
 
+def test_the_settings_may_stand_in_a_file(
+    recipe: Callable[[list[str]], None], built: Path, bitext_file: Path, dictionary_file: Path,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    lines = [f"{key}: {value}" for key, value in SETTINGS.items()]
+    lines += [f"bitext: {bitext_file}*2", f"dictionary: {dictionary_file}"]
+    config = tmp_path / "encoder.yaml"
+    config.write_text("\n".join(lines), encoding="utf-8")
+    recipe(["--config", str(config), "--output_dir", str(tmp_path / "out")])
+    same = [
+        (path / "encoder" / "model.safetensors").read_bytes() for path in (built, tmp_path / "out")
+    ]
+    assert same[0] == same[1]
+
+
 def test_an_encoder_is_trained_further_on_text(
     recipe: Callable[[list[str]], None], built: Path, tmp_path: Path
 ) -> None:
@@ -135,6 +150,8 @@ def test_help_is_instant() -> None:
     ("arguments", "error", "message"),
     [
         ([], ConfigError, "--bitext"),
+        (["--bitex=a.tsv"], ConfigError, "did you mean"),
+        (["--static_start=magic"], ConfigError, "svd, random"),
         (["--bitext", "nowhere.tsv"], ConfigError, "nowhere.tsv"),
         (["--encoder", "./nowhere"], ConfigError, "nothing to train on"),
     ],

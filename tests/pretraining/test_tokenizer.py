@@ -31,6 +31,15 @@ def test_spellings_that_mean_the_same_share_ids(
     assert tokenizer(one).input_ids == tokenizer(other).input_ids
 
 
+def test_the_same_text_gives_the_same_tokenizer() -> None:
+    """The trainer's hash tables lie otherwise each time; no id may depend on it."""
+    first, *others = (
+        train_tokenizer(TEXTS, vocab_size=58, min_character_count=1).backend_tokenizer.to_str()
+        for _ in range(4)
+    )
+    assert all(other == first for other in others)
+
+
 def test_chinese_carries_no_word_mark(tokenizer: PreTrainedTokenizerFast) -> None:
     tokens = tokenizer.tokenize("我们喜欢 the room。")
     assert "▁" not in tokens

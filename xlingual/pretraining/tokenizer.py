@@ -14,6 +14,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from io import BytesIO
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,8 @@ PUNCTUATION: Mapping[str, str] = {
 _NOT_HAN = rf"(?![{HAN}])"
 # Vocabulary trained before the limits on Chinese pieces are applied, as a multiple of the target.
 _OVERSHOOT = 2.5
+# By so much the scores of characters differ that the trainer adds at its end.
+_ADDED_CHARACTER_STEP = 1e-4
 
 
 def train_tokenizer(
@@ -227,10 +230,11 @@ def _limit_pieces(
 
     state: dict[str, Any] = json.loads(tokenizer.to_str())
     pieces = state["model"]["vocab"]
-    specials, learned = pieces[: len(SPECIAL_TOKENS)], pieces[len(SPECIAL_TOKENS) :]
+    specials = pieces[: len(SPECIAL_TOKENS)]
+    learned = _in_fixed_order(pieces[len(SPECIAL_TOKENS) :])
     wanted = [piece for piece in learned if is_wanted(piece[0])]
     single = [piece for piece in wanted if len(piece[0]) == 1]
-    longer = sorted((piece for piece in wanted if len(piece[0]) > 1), key=lambda piece: -piece[1])
+    longer = [piece for piece in wanted if len(piece[0]) > 1]
     if len(single) + len(specials) > vocab_size:
         raise ConfigError(
             f"vocab_size={vocab_size} does not hold the {len(single)} characters of the text; "
@@ -242,10 +246,34 @@ def _limit_pieces(
             f"vocab_size={vocab_size} asks for more pieces than the text gives "
             f"({len(kept) + len(specials)}); lower it or add text"
         )
-    kept.sort(key=lambda piece: -piece[1])
+    kept.sort(key=_by_score)
     logger.info("%d single characters, %d longer pieces", len(single), len(kept) - len(single))
     state["model"]["vocab"] = specials + kept
     return Tokenizer.from_str(json.dumps(state))
+
+
+def _in_fixed_order(learned: list[list[Any]]) -> list[list[Any]]:
+    """The same pieces whatever order the trainer's hash tables had.
+
+    The last digits of a score depend on it, and so does which score a character gets that no piece
+    of the final vocabulary has brought in: the lowest of all, one step more, two steps more, ...
+    """
+    lowest = min((score for _, score in learned), default=0.0)
+    added: dict[int, list[str]] = {}
+    for piece, score in learned:
+        steps = (score - lowest) / _ADDED_CHARACTER_STEP
+        if len(piece) == 1 and abs(steps - round(steps)) < 1e-3:
+            added.setdefault(round(steps), []).append(piece)
+    run = list(takewhile(added.__contains__, count()))
+    characters = sorted(piece for steps in run for piece in added[steps])
+    scores = (lowest + steps * _ADDED_CHARACTER_STEP for steps in run for _ in added[steps])
+    fixed = dict(zip(characters, scores, strict=True))
+    pieces = [[piece, round(fixed.get(piece, score), 6)] for piece, score in learned]
+    return sorted(pieces, key=_by_score)
+
+
+def _by_score(piece: list[Any]) -> tuple[float, str]:
+    return -piece[1], piece[0]
 
 
 def _is_chinese(piece: str) -> bool:
