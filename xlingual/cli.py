@@ -114,6 +114,8 @@ def run_recipe(recipe: Callable[[list[str]], None], argv: Sequence[str] | None =
     arguments = list(sys.argv[1:] if argv is None else argv)
     if "-h" in arguments or "--help" in arguments:
         module = sys.modules[recipe.__module__]
+        if hasattr(module, "parse"):  # a command explains its flags itself
+            module.parse(["--help"])
         flags = _usual_flags(*getattr(module, "ARGUMENTS", ()))
         sys.stdout.write(f"{(module.__doc__ or '').strip()}\n{flags}")
         return
