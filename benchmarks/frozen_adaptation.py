@@ -107,8 +107,7 @@ def encode(spec: str, task: str, arguments: argparse.Namespace, encoded: dict[st
             max_length=arguments.max_length,
         )
         texts = Dataset.from_dict({new: [row[old] for row in rows] for new, old in columns.items()})
-        ids = {label: number for number, label in enumerate(sorted(space.names))}
-        labels = np.array([ids[row["label"]] for row in rows])
+        labels = np.array([space.id_of(row["label"]) for row in rows])
         encoded[spec] = fuse_features(model.features(texts)), labels, texts
     return encoded[spec]
 

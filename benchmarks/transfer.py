@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -24,9 +25,9 @@ from pathlib import Path
 from results import read_rows
 from transfer_runs import (
     DOMAINS,
-    FROM_ZERO_SHOT,
     METHODS,
     NOT_FOR,
+    OF_TARGET,
     REVIEWS,
     Job,
     Settings,
@@ -48,8 +49,9 @@ def main() -> None:
         model=arguments.model,
         max_length=arguments.max_length,
         flags=arguments.flags,
-        threads=1 if arguments.num_workers > 1 else None,
     )
+    if arguments.num_workers > 1:
+        os.environ["OMP_NUM_THREADS"] = "1"  # of the runs
     done = {_key(row): row for row in read_rows(results)}
     missing = [
         (domain, method, seed)
@@ -111,7 +113,7 @@ def submit(
     submitted: dict[Future, Job] = {}
     for seed in dict.fromkeys(job.seed for job in jobs):
         own = [job for job in jobs if job.seed == seed]
-        waiting = [job for job in own if METHODS[job.method][0] in FROM_ZERO_SHOT]
+        waiting = [job for job in own if job.flag_for_model]
         first = [job_of(job.domains[0], "zero_shot", seed) for job in waiting]
         # Between the models and what waits for them, what does not.
         for job in dict.fromkeys([*first, *(job for job in own if job not in waiting)]):
@@ -127,7 +129,7 @@ def submit(
 
 def job_of(domain: str, method: str, seed: int) -> Job:
     """The run that gives a cell."""
-    if METHODS[method][2]:
+    if set(OF_TARGET) & set(METHODS[method].needs):
         return Job((domain,), method, seed)
     group = DOMAINS[domain]["group"]
     sets = (name for name, one in DOMAINS.items() if one["group"] == group)

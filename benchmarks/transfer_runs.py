@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import multiprocessing
 import os
 import random
-import subprocess
+import runpy
 import sys
 import tempfile
 import time
@@ -15,7 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from xlingual.comparing.methods import METHODS as COMPARED
+from xlingual.comparing.methods import Method
+
 RECIPES = Path(__file__).parent.parent / "recipes"
+# A run is forked from one process that has imported these: seconds are without their import.
+_IMPORTED = (
+    "accelerate", "datasets", "peft", "sklearn.linear_model", "torch", "transformers.trainer",
+    "transformers.models.modernbert.modeling_modernbert", "xlingual.data", "xlingual.report",
+    "xlingual.trainer", "xlingual.transfer",
+)  # fmt: skip
 
 
 def reviews(domain: str, dev: str | None = None) -> dict:
@@ -48,36 +58,24 @@ DOMAINS = {
     },
 }  # fmt: skip
 REVIEWS = ("hotel", "books", "computer", "phone", "clothes")
-# Recipe, its flags ({data} is the folder), and what it is given of the target: nothing, its text,
-# its labels, or both.
+# Those of `compare`, less one whose data is not there, and what it does not know.
 METHODS = {
-    "zero_shot": ("zero_shot", [], ""),
-    "zero_shot_average": ("zero_shot", ["--selection", "average"], ""),
-    "frozen_features": ("frozen_features", [], ""),
-    "code_switching": (
-        "translate_train",
-        ["--method", "code_switching",
-         "--dictionary", "{data}/parallel/cedict_1_0_ts_utf-8_mdbg.txt.gz"],
-        "",
-    ),
-    "bitext_consistency": (
-        "translate_train",
-        ["--method", "bitext_consistency",
-         "--bitext", "{data}/parallel/tatoeba.tsv.gz,{data}/parallel/3am_train.tsv.gz"],
-        "",
-    ),
-    "frozen_self_training": ("frozen_features", ["--self_training", "true"], "text"),
-    "frozen_co_training": ("frozen_features", ["--co_training", "true"], "text"),
-    **{
-        name: ("unlabeled_target", ["--method", name], "text")
-        for name in ("co_training", "self_training", "continued_pretraining", "dann", "cdan", "mmd",
-                     "coral")
-    },
-    "few_shot": ("few_shot", ["--shots_per_label", "16"], "labels"),
-    "few_shot_with_text": ("few_shot", ["--shots_per_label", "16"], "labels, text"),
-    "supervised": ("zero_shot", [], "as source"),
+    **{name: method for name, method in COMPARED.items() if name != "translations"},
+    "distill": Method("distill", {}, ("target_unlabeled",)),  # its teacher: the zero-shot model
+    "source_free": Method("source_free", {}, ("target_unlabeled",)),
+    "private": Method("private", {"private_epsilon": 8}),
+}
+# The flag by which a recipe takes a zero-shot model.
+_TAKES_MODEL = {
+    "unlabeled_target": "zero_shot_model", "few_shot": "zero_shot_model",
+    "source_free": "model_name_or_path", "distill": "teachers",
 }  # fmt: skip
-FROM_ZERO_SHOT = ("unlabeled_target", "few_shot")  # recipes with --zero_shot_model
+_FILES = {
+    "dictionary": "parallel/cedict_1_0_ts_utf-8_mdbg.txt.gz",
+    "bitext": "parallel/tatoeba.tsv.gz,parallel/3am_train.tsv.gz",
+}
+# What is given by the domain; a method without it is run once for all domains of its source.
+OF_TARGET = ("target_unlabeled", "target_train")
 NOT_FOR = {("nli", "bitext_consistency")}  # it labels single sentences
 _SCORES = ("accuracy", "macro_f1", "majority_accuracy")
 
@@ -94,7 +92,6 @@ class Settings:
     model: str | None
     max_length: int
     flags: list[str]
-    threads: int | None
 
     def cell(self, domain: str, method: str, seed: int) -> dict:
         """What a result is of."""
@@ -111,6 +108,10 @@ class Settings:
         return self.kept / f"{group}-{seed}-{digest}"
 
 
+_runs = multiprocessing.get_context("forkserver")
+_runs.set_forkserver_preload(list(_IMPORTED))
+
+
 class Job(NamedTuple):
     """One run: a method with a seed, scored on one set, or on all that have its source."""
 
@@ -122,6 +123,11 @@ class Job(NamedTuple):
     def name(self) -> str:
         """For people."""
         return f"{'+'.join(self.domains)} {self.method} {self.seed}"
+
+    @property
+    def flag_for_model(self) -> str | None:
+        """The flag by which it takes a zero-shot model; None: it does not."""
+        return _TAKES_MODEL.get(METHODS[self.method].recipe)
 
 
 def run(job: Job, settings: Settings, zero_shot: Future | None = None) -> Rows | None:
@@ -140,10 +146,10 @@ def run(job: Job, settings: Settings, zero_shot: Future | None = None) -> Rows |
         found = _finished(model) or _start(job, settings, out=model)
     elif zero_shot is None:
         found = _start(job, settings)
-    elif (model / "adapter_config.json").is_file():  # no recipe starts from an adapter
-        before, found = {}, _start(job, settings)
+    elif job.flag_for_model == "zero_shot_model" and (model / "adapter_config.json").is_file():
+        before, found = {}, _start(job, settings)  # they start from no adapter
     else:
-        found = _start(job, settings, zero_shot_model=model)
+        found = _start(job, settings, zero_shot=model)
     if found is None:
         return None
     rows = {}
@@ -170,44 +176,57 @@ def _finished(folder: Path) -> dict | None:
 
 
 def _start(
-    job: Job, settings: Settings, *, out: Path | None = None, zero_shot_model: Path | None = None
+    job: Job, settings: Settings, *, out: Path | None = None, zero_shot: Path | None = None
 ) -> dict | None:
-    recipe, flags, _ = METHODS[job.method]
+    method = METHODS[job.method]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         kept = out or folder / "out"
+        flags = {
+            "output_dir": kept,
+            "seed": job.seed,
+            "overwrite_output": True,  # of a zero-shot run that was ended half way
+            "save_strategy": "no",
+            "disable_tqdm": True,
+            "max_length": settings.max_length,
+            **({"model_name_or_path": settings.model} if settings.model else {}),
+            **method.flags,
+            **_data_flags(job, settings, folder),
+            **({job.flag_for_model: zero_shot} if zero_shot else {}),
+        }
         command = [
-            *(sys.executable, str(RECIPES / f"{recipe}.py")),
-            *("--output_dir", str(kept), "--seed", str(job.seed)),
-            *("--overwrite_output", "true"),  # of a zero-shot run that was ended half way
-            *("--save_strategy", "no", "--disable_tqdm", "true"),
-            *("--max_length", str(settings.max_length)),
-            *_data_flags(job, settings, folder),
+            str(RECIPES / f"{method.recipe}.py"),
+            *(f"--{key}={value}" for key, value in flags.items()),
             *DOMAINS[job.domains[0]]["flags"],
-            *(flag.format(data=settings.data) for flag in flags),
-            *(("--zero_shot_model", str(zero_shot_model)) if zero_shot_model else ()),
-            *(("--model_name_or_path", settings.model) if settings.model else ()),
             *settings.flags,
         ]
-        environment = dict(os.environ)
-        if settings.threads is not None:
-            environment["OMP_NUM_THREADS"] = str(settings.threads)
+        log = folder / "log"
         began = time.perf_counter()
-        finished = subprocess.run(
-            command, capture_output=True, text=True, check=False, env=environment
-        )
-        if finished.returncode:
-            sys.stderr.write(f"{' '.join(command)}\n{finished.stderr[-3000:]}\n")
+        process = _runs.Process(target=_run_recipe, args=(command, log))
+        process.start()
+        process.join()
+        if process.exitcode:
+            said = log.read_text(encoding="utf-8", errors="replace")
+            sys.stderr.write(f"{' '.join(command)}\n{said[-3000:]}\n")
             return None
         seconds = {"seconds": round(time.perf_counter() - began, 1)}
         (kept / "seconds.json").write_text(json.dumps(seconds), encoding="utf-8")
         return _finished(kept)
 
 
-def _data_flags(job: Job, settings: Settings, folder: Path) -> list[str]:
+def _run_recipe(command: list[str], log: Path) -> None:
+    """In a process of its own: a recipe, and all that it writes into a file."""
+    with log.open("wb") as file:
+        for stream in (1, 2):
+            os.dup2(file.fileno(), stream)
+    sys.argv = command
+    runpy.run_path(command[0], run_name="__main__")
+
+
+def _data_flags(job: Job, settings: Settings, folder: Path) -> dict[str, str]:
     """The data of a run; training sets cut to so many rows are written beside the output."""
     limit, data = settings.max_train_rows, settings.data
-    one, share = DOMAINS[job.domains[0]], METHODS[job.method][2]
+    one, method = DOMAINS[job.domains[0]], METHODS[job.method]
 
     def paths(names: str) -> str:
         return ",".join(str(data / name) for name in names.split(","))
@@ -218,17 +237,20 @@ def _data_flags(job: Job, settings: Settings, folder: Path) -> list[str]:
         return ",".join(str(_cut(data / name, folder, limit)) for name in names.split(","))
 
     tests = [f"{name}={data / DOMAINS[name]['test']}" for name in job.domains]
-    flags = ["--target_test", ",".join(tests)]
-    if share == "as source":
-        flags += ["--source_train", training(one["target"])]
-        dev = one["target_dev"]
-        return flags + (["--source_validation", paths(dev)] if dev else [])
-    flags += ["--source_train", training(one["source"])]
-    flags += ["--source_validation", paths(one["source_dev"])]
-    if "text" in share:
-        flags += ["--target_unlabeled", training(one["target"])]
-    if "labels" in share:
-        flags += ["--target_train", training(one["target"])]
+    flags = {"target_test": ",".join(tests)}
+    if job.method == "supervised":  # the target takes the place of the source
+        flags["source_train"] = training(one["target"])
+        if one["target_dev"]:
+            flags["source_validation"] = paths(one["target_dev"])
+        return flags
+    if method.recipe != "source_free":
+        flags["source_train"] = training(one["source"])
+        flags["source_validation"] = paths(one["source_dev"])
+    for role in method.needs:
+        if role in _FILES:
+            flags[role] = paths(_FILES[role])
+        elif role in OF_TARGET:
+            flags[role] = training(one["target"])
     return flags
 
 

@@ -82,12 +82,12 @@ def main(argv: list[str]) -> None:
         mixed = mix_domains({}, target, target_weights=weights)
         few_shot = fit("few_shot", mixed, data.label_space, after=zero_shot)
         kept = safer_of(zero_shot, few_shot, unlabeled=unlabeled)
-    elif sequential:
-        few_shot = fit("few_shot", shots, data.target_label_space, after=zero_shot)
     else:
-        mixed = mix_domains({"source": source}, {"shots": shots})
-        few_shot = fit("few_shot", mixed, data.label_space, target_share=0.5)
-    if labelled is None:
+        if sequential:
+            few_shot = fit("few_shot", shots, data.target_label_space, after=zero_shot)
+        else:
+            mixed = mix_domains({"source": source}, {"shots": shots})
+            few_shot = fit("few_shot", mixed, data.label_space, target_share=0.5)
         kept = better_on(held_out, zero_shot=zero_shot, few_shot=few_shot)
     kept.save_model(args.output_dir)
 

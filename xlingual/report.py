@@ -142,8 +142,11 @@ def estimate_target(
         name: part.shuffle(seed=0).select(range(min(max_rows, len(part))))
         for name, part in unlabeled.items()
     }
+    outputs = {name: trainer.predict_labels(part) for name, part in rows.items()}
     if correct_shift:
-        is_corrected, reason = _move_bias(trainer, report, rows)
+        is_corrected, reason = _move_bias(trainer, report, outputs)
+        if is_corrected:
+            outputs = {name: trainer.predict_labels(part) for name, part in rows.items()}
         scored = ", ".join(scores.name for scores in report.source)
         done = f"corrected in the saved model ({scored} is scored without)" * is_corrected
         report = replace(
@@ -151,13 +154,11 @@ def estimate_target(
             notes=[*report.notes, f"label shift: {done or 'the model is left as it is'}; {reason}"],
             costs={**report.costs, "label_shift_corrected": float(is_corrected)},
         )
-    return report.with_estimates(
-        {name: trainer.predict_labels(part) for name, part in rows.items()}
-    )
+    return report.with_estimates(outputs)
 
 
 def _move_bias(
-    trainer: _Trained, report: TransferReport, rows: Mapping[str, Dataset]
+    trainer: _Trained, report: TransferReport, outputs: Mapping[str, LabelPredictions]
 ) -> tuple[bool, str]:
     """Whether the bias of the output layer was moved, and why."""
     sharded = ("is_fsdp_enabled", "is_deepspeed_enabled")
@@ -176,7 +177,7 @@ def _move_bias(
     shift = correct_label_shift(
         source_probs=source.probs,
         source_references=source.references,
-        target_probs=np.concatenate([trainer.predict_labels(part).probs for part in rows.values()]),
+        target_probs=np.concatenate([output.probs for output in outputs.values()]),
     )
     if shift.is_applied:
         shift_output_bias(trainer.model, shift.logit_shift)

@@ -54,6 +54,10 @@ def in_one(recipe: str, out: Path, *flags: str) -> Path:
     return out
 
 
+def in_both(recipe: str, folder: Path, *flags: str) -> tuple[Path, Path]:
+    return in_one(recipe, folder / "one", *flags), in_two(recipe, folder / "two", *flags)
+
+
 def assert_same_result(one: Path, two: Path, start: str | Path) -> None:
     weights, others = (load_file(folder / "model.safetensors") for folder in (one, two))
     assert weights.keys() == others.keys()
@@ -81,10 +85,7 @@ def test_zero_shot_with_target_text(files, encoder, tmp_path):
         f"--source_train={files['en']}", f"--source_validation={files['en']}",
         f"--target_unlabeled={files['text']}", f"--target_test={files['zh']}",
     )  # fmt: skip
-    one, two = (
-        start("zero_shot", tmp_path / name, *flags)
-        for name, start in (("one", in_one), ("two", in_two))
-    )
+    one, two = in_both("zero_shot", tmp_path, *flags)
     assert_same_result(one, two, encoder)
     assert {"estimated_zh_accuracy", "label_shift_corrected"} <= results_of(two).keys()
 
@@ -95,10 +96,7 @@ def test_co_training(files, encoder, tmp_path):
         f"--source_train={files['en']}", f"--source_validation={files['en']}",
         f"--target_unlabeled={files['many']}", f"--target_test={files['zh']}",
     )  # fmt: skip
-    one, two = (
-        start("unlabeled_target", tmp_path / name, *flags)
-        for name, start in (("one", in_one), ("two", in_two))
-    )
+    one, two = in_both("unlabeled_target", tmp_path, *flags)
     assert_same_result(one, two, encoder)
     assert all((folder / "co_training").is_dir() for folder in (one, two))
 
@@ -110,10 +108,7 @@ def test_multi_task_with_learnt_weights(files, encoder, tmp_path):
         f"--source_train=hotel={files['en']},books={files['en']}*0.25",
         f"--source_validation={files['en']}", f"--target_test={files['zh']}",
     )  # fmt: skip
-    one, two = (
-        start("multi_task", tmp_path / name, *flags)
-        for name, start in (("one", in_one), ("two", in_two))
-    )
+    one, two = in_both("multi_task", tmp_path, *flags)
     assert_same_result(one, two, encoder)
     learnt = [
         load_file(folder / "checkpoint-8" / "transfer_loss.safetensors")["theta"]
@@ -145,10 +140,7 @@ def test_source_free(files, encoder, tmp_path):
         f"--model_name_or_path={given}", "--num_rounds=2", "--guard=false",
         f"--target_unlabeled={files['text']}", f"--target_test={files['zh']}",
     )  # fmt: skip
-    one, two = (
-        start("source_free", tmp_path / name, *flags)
-        for name, start in (("one", in_one), ("two", in_two))
-    )
+    one, two = in_both("source_free", tmp_path, *flags)
     assert_same_result(one, two, given)
     states = [path.name for path in (two / "source_free_2").glob("checkpoint-*/rng_state*")]
     assert sorted(states) == ["rng_state_0.pth", "rng_state_1.pth"], "both have trained"

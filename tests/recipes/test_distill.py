@@ -88,7 +88,7 @@ def test_a_student_of_wrong_teachers_is_refused(run, files, encoders, tmp_path, 
         run, files, out, f"--teachers={wrong}", "--soft_label_weight=1", "--guard=true",
         "--max_steps=60", "--learning_rate=3e-3",
     )  # fmt: skip
-    assert "the guard keeps the zero-shot model: source accuracy fell by" in capsys.readouterr().err
+    assert "the guard keeps the zero-shot model: source accuracy -" in capsys.readouterr().err
     assert results_of(out)["eval_en_accuracy"] > 0.8
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import pytest
@@ -31,7 +32,8 @@ def data(tmp_path, files):
 def test_one_zero_shot_model_serves_all_sets_of_its_source(tmp_path, data, encoder):
     command = (
         BENCHMARK, f"--data={data}", "--results=found.jsonl", "--seeds", "3", "--num_workers=2",
-        "--domains", "hotel", "books", "--methods", "zero_shot", "coral",
+        "--domains", "hotel", "books", "--methods", "zero_shot", "coral", "source_free",
+        "distill",
         f"--model={encoder}", "--max_length=32", "--flags", *QUICK, "--max_train_rows=40",
     )  # fmt: skip
     finished = python(*command, cwd=tmp_path)
@@ -42,15 +44,16 @@ def test_one_zero_shot_model_serves_all_sets_of_its_source(tmp_path, data, encod
     rows = read_rows(tmp_path / "found.jsonl")
     found = {(row["domain"], row["method"]): row for row in rows}
     assert len(found) == len(rows)
-    assert {method for _, method in found} == {"zero_shot", "coral"}
+    waiting = ("coral", "source_free", "distill")
+    assert {method for _, method in found} == {"zero_shot", *waiting}
     for domain in DOMAINS:
         row = found[domain, "zero_shot"]
         assert row["eval_zh_accuracy"] == results[f"eval_zh_{domain}_accuracy"]
-    for domain in ("hotel", "books"):
-        row, first = found[domain, "coral"], found[domain, "zero_shot"]
+    for domain, method in itertools.product(("hotel", "books"), waiting):
+        row, first = found[domain, method], found[domain, "zero_shot"]
         assert row["zero_shot_seconds"] == first["seconds"] < row["seconds"]
         assert "zero_shot_seconds" not in first
-        assert f"| {domain} | coral | 1 |" in finished.stdout
+        assert f"| {domain} | {method} | 1 |" in finished.stdout
     assert ("phone", "coral") not in found
     assert "| phone |" not in finished.stdout, "it was not asked for"
     assert "| mean of 2 review domains | coral | 1 |" in finished.stdout

@@ -2,48 +2,15 @@
 
 from __future__ import annotations
 
-import logging
-
 import numpy as np
 import pytest
 from datasets import Dataset
 
-from tests.transfer.learners import SPACE, FixedLearner
+from tests.transfer.learners import SPACE, FixedLearner, noisy_probs, reviews
 from xlingual.errors import ConfigError, DataError
-from xlingual.transfer.co_training import (
-    _count_ngrams,
-    co_train_head,
-    co_train_labels,
-    co_trained_rows,
-)
+from xlingual.transfer.co_training import co_train_head, co_trained_rows
 from xlingual.transfer.frozen_features import LinearMap
-
-SUBJECTS = ("早餐", "前台", "房间", "電梯", "泳池", "Wi-Fi", "停车场", "地毯", "空调", "床单")
-GOOD = ("很舒服", "非常滿意", "十分热情", "又快又好", "让人惊喜", "下次还来")
-BAD = ("太差了", "非常失望", "又脏又旧", "等了半天", "不会再来", "根本没法用")
-
-
-def reviews(num_rows: int, *, share: float = 0.5, seed: int = 0) -> tuple[Dataset, np.ndarray]:
-    """Unspaced reviews in both scripts, their class said by one of six phrases."""
-    generator = np.random.default_rng(seed)
-    labels = (generator.random(num_rows) < share).astype(int)
-    texts = [
-        f"{generator.choice(SUBJECTS)}和{generator.choice(SUBJECTS)}{generator.choice(words)}。"
-        for words in ((BAD, GOOD)[label] for label in labels)
-    ]
-    return Dataset.from_dict({"text": texts}), labels
-
-
-def noisy_probs(labels: np.ndarray, *, accuracy: float, seed: int = 1) -> np.ndarray:
-    """A model that is right so often, and a little surer where it is right."""
-    generator = np.random.default_rng(seed)
-    is_right = generator.random(len(labels)) < accuracy
-    sure = generator.uniform(0.6, 0.9, len(labels)) + 0.05 * is_right
-    probs = np.empty((len(labels), 2))
-    predicted = np.where(is_right, labels, 1 - labels)
-    probs[np.arange(len(labels)), predicted] = sure
-    probs[np.arange(len(labels)), 1 - predicted] = 1 - sure
-    return probs
+from xlingual.transfer.ngram_view import _count_ngrams, co_train_labels
 
 
 @pytest.mark.parametrize("share", [0.5, 0.7])
@@ -68,15 +35,13 @@ def test_a_label_column_is_never_read() -> None:
     np.testing.assert_array_equal(plain.probs, poisoned.probs)
 
 
-def test_words_that_do_not_say_the_label_are_refused(caplog) -> None:
+def test_words_that_do_not_say_the_label_are_refused() -> None:
     """The classes lie in nothing that is written: words and model agree on half of the rows."""
     rows, _ = reviews(1000)
     generator = np.random.default_rng(3)
     probs = noisy_probs(generator.integers(0, 2, len(rows)), accuracy=0.9)
-    with caplog.at_level(logging.WARNING):
-        found = co_train_labels(probs, rows, min_agreement=0.75)
+    found = co_train_labels(probs, rows, min_agreement=0.75)
     assert "agree with the model on" in found.refused
-    assert "refused" in caplog.text
 
 
 @pytest.mark.parametrize(

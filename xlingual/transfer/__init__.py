@@ -9,7 +9,7 @@ from xlingual.transfer.bitext_consistency import label_bitext
 from xlingual.transfer.bitext_contrast import BitextContrastLoss, encode_pairs
 from xlingual.transfer.cdan import ConditionalAdversarialLoss
 from xlingual.transfer.centring import centring_shift, language_offset
-from xlingual.transfer.co_training import co_train_head, co_train_labels, co_trained_rows
+from xlingual.transfer.co_training import co_train_head, co_trained_rows
 from xlingual.transfer.code_switching import code_switch
 from xlingual.transfer.consistency import ConsistencyLoss
 from xlingual.transfer.coral import CoralLoss
@@ -22,6 +22,7 @@ from xlingual.transfer.guard import better_on, safer_of
 from xlingual.transfer.information_maximization import InformationMaximizationLoss
 from xlingual.transfer.label_shift import LabelShift, correct_label_shift
 from xlingual.transfer.mmd import MaximumMeanDiscrepancyLoss
+from xlingual.transfer.ngram_view import co_train_labels
 from xlingual.transfer.r_drop import RDropLoss
 from xlingual.transfer.self_training import self_train
 from xlingual.transfer.source_free import adapt_source_free, centroid_labels

@@ -10,6 +10,8 @@ from datasets import Dataset
 
 from xlingual.evaluation import LabelPredictions
 from xlingual.transfer.learner import Learner
+from xlingual.transfer.ngram_view import co_train_labels
+from xlingual.transfer.pseudo_labels import class_change
 
 __all__ = ["better_on", "safer_of"]
 
@@ -54,13 +56,16 @@ def safer_of(
     max_source_loss: float = 0.03,
     max_prior_shift: float = 0.2,
     min_agreement: float = 2 / 3,
+    max_ngram_loss: float = 0.01,
 ) -> Predictor:
     """Keep the zero-shot model when what replaces it shows one of the signs of a collapse.
 
     Without target labels nothing can prove that a method helped; that it went wrong mostly shows.
     The student is refused when it has forgotten the source (its accuracy there fell by more than
     ``max_source_loss``), when the share of a class among its target predictions moved by more than
-    ``max_prior_shift``, or when it contradicts the teacher on more than a third of the target rows.
+    ``max_prior_shift``, when it contradicts the teacher on more than a third of the target rows, or
+    when it goes away from what the n-grams of the target say (``co_train_labels`` of the teacher;
+    where these are refused, they are not asked).
 
     Args:
         teacher: The zero-shot model.
@@ -70,51 +75,48 @@ def safer_of(
         max_source_loss: Largest loss of source accuracy; of the order of its own noise.
         max_prior_shift: Largest change of a class's share, absolute.
         min_agreement: Smallest share of target rows on which the two agree.
+        max_ngram_loss: Largest loss of agreement with the n-grams, as a share of the target rows.
 
     Returns:
         One of the two.
     """
     if teacher is student:
         return teacher
-    shift, agreement = (0.0, 1.0) if unlabeled is None else _moved(teacher, student, unlabeled)
-    lost = 0.0
-    looks_at_source = source_validation is not None and len(source_validation) > 0
-    if source_validation is not None and looks_at_source:
+    signs: list[tuple[bool, str]] = []
+    if source_validation is not None and len(source_validation):
         right = [_num_right(m.predict_labels(source_validation)) for m in (teacher, student)]
         lost = (right[0] - right[1]) / len(source_validation)
-    problems = [
-        words
-        for is_bad, words in (
-            (lost > max_source_loss, f"source accuracy fell by {100 * lost:.1f} points"),
-            (shift > max_prior_shift, f"a class moved by {100 * shift:.0f}% of the target rows"),
-            (agreement < min_agreement, f"only {agreement:.0%} of the target rows agree"),
-        )
-        if is_bad
-    ]
-    if problems:
-        logger.warning("the guard keeps the zero-shot model: %s", "; ".join(problems))
-        return teacher
-    seen = [f"source accuracy {-100 * lost:+.1f} points"] if looks_at_source else []
+        signs.append((lost > max_source_loss, f"source accuracy {-100 * lost:+.1f} points"))
     if unlabeled is not None:
-        seen += [f"largest class shift {shift:.0%}", f"agreement with zero-shot {agreement:.0%}"]
-    logger.warning("the guard lets the new model pass: %s", ", ".join(seen) or "nothing to see")
+        before, after = (model.predict_labels(unlabeled) for model in (teacher, student))
+        shift, agreement = class_change(
+            before.predictions, after.predictions, num_labels=before.probs.shape[1]
+        )
+        signs += [
+            (shift > max_prior_shift, f"largest class shift {shift:.0%}"),
+            (agreement < min_agreement, f"agreement with zero-shot {agreement:.0%}"),
+        ]
+        gain = _ngram_gain(before, after, unlabeled)
+        if gain is not None:
+            words = f"agreement with the target's n-grams {100 * gain:+.1f} points"
+            signs.append((gain < -max_ngram_loss, words))
+    if problems := [words for is_bad, words in signs if is_bad]:
+        logger.warning("the guard keeps the zero-shot model: %s", ", ".join(problems))
+        return teacher
+    seen = ", ".join(words for _, words in signs)
+    logger.warning("the guard lets the new model pass: %s", seen or "nothing to see")
     return student
 
 
-def _moved(teacher: Learner, student: Learner, unlabeled: Dataset) -> tuple[float, float]:
-    """The largest change of a class's share among the target rows, and the share that agrees."""
-    before, after = (model.predict_labels(unlabeled) for model in (teacher, student))
-    same = before.predictions == after.predictions
-    shift = float(np.abs(_shares(after) - _shares(before)).max())
-    return shift, float(same.reshape(len(same), -1).mean())
-
-
-def _shares(output: LabelPredictions) -> np.ndarray:
-    """The share of rows that each label is predicted for."""
-    num_labels = output.probs.shape[1]
-    if output.predictions.ndim > 1:
-        return output.predictions.mean(axis=0)
-    return np.bincount(output.predictions, minlength=num_labels) / len(output.predictions)
+def _ngram_gain(
+    before: LabelPredictions, after: LabelPredictions, unlabeled: Dataset
+) -> float | None:
+    """On how many more of the rows, as a share, the n-grams are agreed with; None: not asked."""
+    found = co_train_labels(before.probs, unlabeled)
+    if found.refused:
+        return None
+    labels = found.probs.argmax(axis=1)
+    return float((after.predictions == labels).mean() - (before.predictions == labels).mean())
 
 
 def _num_right(output: LabelPredictions) -> int:

@@ -11,7 +11,7 @@ from scipy.special import softmax
 
 from xlingual.errors import DataError
 from xlingual.transfer.frozen_features import LinearMap, fit_linear
-from xlingual.transfer.pseudo_labels import choose_by_margin, predicted_prior
+from xlingual.transfer.pseudo_labels import choose_by_margin, class_change, predicted_prior
 
 __all__ = ["self_train_head"]
 
@@ -72,10 +72,8 @@ def self_train_head(
         chosen, labels = choose_by_margin(kept(rows), share=share, prior=prior)
         kept = fit_linear(rows[chosen], labels, num_labels=num_labels, strength=strength, seed=0)
         logger.info("self-training of the head: %d rows", len(chosen))
-    decided, before = kept(rows).argmax(axis=1), first.argmax(axis=1)
-    agreement = float((decided == before).mean())
-    shares_of = [np.bincount(ids, minlength=num_labels) / len(rows) for ids in (before, decided)]
-    shift = float(np.abs(shares_of[1] - shares_of[0]).max())
+    before, after = first.argmax(axis=1), kept(rows).argmax(axis=1)
+    shift, agreement = class_change(before, after, num_labels=num_labels)
     if agreement < min_agreement or shift > max_prior_shift:
         logger.warning(
             "self-training of the head is refused: it agrees with the first on %.0f%% of the rows "

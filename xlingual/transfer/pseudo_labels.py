@@ -10,7 +10,13 @@ from scipy.special import log_softmax
 from xlingual.errors import DataError
 from xlingual.labels import LabelSpace
 
-__all__ = ["choose_by_margin", "choose_confident", "predicted_prior", "with_soft_labels"]
+__all__ = [
+    "choose_by_margin",
+    "choose_confident",
+    "class_change",
+    "predicted_prior",
+    "with_soft_labels",
+]
 
 
 def with_soft_labels(dataset: Dataset, probs: NDArray, *, label_space: LabelSpace) -> Dataset:
@@ -98,3 +104,25 @@ def choose_by_margin(
                 taken[row] = margins[row], label
     chosen = np.array(sorted(taken), dtype=np.int64)
     return chosen, np.array([taken[row][1] for row in chosen.tolist()], dtype=np.int64)
+
+
+def class_change(before: NDArray, after: NDArray, *, num_labels: int) -> tuple[float, float]:
+    """How far two sets of predictions of the same rows are apart, as far as collapse goes.
+
+    Args:
+        before: Label ids, shape ``(rows,)``; or yes and no for each label, ``(rows, num_labels)``.
+        after: The same of the other model.
+        num_labels: Of the label space.
+
+    Returns:
+        The largest change of a class's share of the rows, and the share of predictions that agree.
+    """
+    shift = float(np.abs(_shares(after, num_labels) - _shares(before, num_labels)).max())
+    return shift, float((before == after).mean())
+
+
+def _shares(predictions: NDArray, num_labels: int) -> NDArray:
+    """The share of rows that each label is predicted for."""
+    if predictions.ndim > 1:
+        return np.asarray(predictions.mean(axis=0))
+    return np.bincount(predictions, minlength=num_labels) / len(predictions)
