@@ -74,7 +74,7 @@ _FILES = {
     "dictionary": "parallel/cedict_1_0_ts_utf-8_mdbg.txt.gz",
     "bitext": "parallel/tatoeba.tsv.gz,parallel/3am_train.tsv.gz",
 }
-# What is given by the domain; a method without it is run once for all domains of its source.
+# A method that needs one of these is run for each domain; others once for all of a source.
 OF_TARGET = ("target_unlabeled", "target_train")
 NOT_FOR = {("nli", "bitext_consistency")}  # it labels single sentences
 _SCORES = ("accuracy", "macro_f1", "majority_accuracy")
@@ -246,11 +246,11 @@ def _data_flags(job: Job, settings: Settings, folder: Path) -> dict[str, str]:
     if method.recipe != "source_free":
         flags["source_train"] = training(one["source"])
         flags["source_validation"] = paths(one["source_dev"])
-    for role in method.needs:
+    for role in (*method.needs, *method.uses):
         if role in _FILES:
             flags[role] = paths(_FILES[role])
         elif role in OF_TARGET:
-            flags[role] = training(one["target"])
+            flags[role] = ",".join(training(DOMAINS[name]["target"]) for name in job.domains)
     return flags
 
 
