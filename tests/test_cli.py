@@ -197,3 +197,14 @@ def test_accelerate_config_that_is_not_there(capsys, launched, flags, words: str
     assert stopped.value.code == 2
     assert words in capsys.readouterr().err
     assert launched == []
+
+
+def test_a_recipe_leaves_its_process_group(tmp_path) -> None:
+    from torch import distributed
+
+    def recipe(argv: list[str]) -> None:
+        start = f"file://{tmp_path / 'group'}"
+        distributed.init_process_group("gloo", init_method=start, rank=0, world_size=1)
+
+    run_recipe(recipe, [])
+    assert not distributed.is_initialized()

@@ -121,6 +121,14 @@ def run_recipe(recipe: Callable[[list[str]], None], argv: Sequence[str] | None =
         return
     _set_up_logging()
     _exit_on_error(lambda: recipe(arguments))
+    _leave_process_group()
+
+
+def _leave_process_group() -> None:
+    """A thread of gloo that is alive when the interpreter ends now and then aborts its process."""
+    distributed = sys.modules.get("torch.distributed")
+    if distributed is not None and distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 def _exit_on_error(action: Callable[[], None]) -> None:
