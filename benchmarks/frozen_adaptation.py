@@ -48,7 +48,9 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=list(SETS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--max_length", type=int, default=256, help="tokens of a row")
-    parser.add_argument("--model", help="folder or hub id; default: the embedded encoder")
+    parser.add_argument(
+        "--model", nargs="+", help="folder or hub id, several are fused; default: the embedded one"
+    )
     arguments = parser.parse_args()
     encoded: dict[str, tuple] = {}
     done = {(row["set"], row["seed"]) for row in read_rows(arguments.results)}
@@ -101,7 +103,7 @@ def encode(spec: str, task: str, arguments: argparse.Namespace, encoded: dict[st
         columns = dict(zip(("text", "text_pair"), names, strict=False))
         space = LabelSpace.from_labels(row["label"] for row in rows)
         model = FrozenEncoder(
-            [arguments.model],
+            arguments.model or [None],
             task=get_task(task),
             label_space=space,
             max_length=arguments.max_length,

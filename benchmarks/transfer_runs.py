@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from results import read_rows
+
 from xlingual.comparing.methods import METHODS as COMPARED
 from xlingual.comparing.methods import Method
 
@@ -49,6 +51,7 @@ DOMAINS = {
         "group": "topic", "source": "topic/en.train.jsonl", "source_dev": "topic/en.dev.jsonl",
         "target": "topic/zh.train.jsonl", "target_dev": "topic/zh.dev.jsonl",
         "test": "topic/zh.test.jsonl", "flags": ["--num_train_epochs", "10"],
+        "translations": "topic/zh.train.jsonl",  # row by row, by people
     },
     "nli": {
         "group": "nli", "source": "nli/en.train.jsonl,nli/en_sick.train.jsonl",
@@ -58,9 +61,9 @@ DOMAINS = {
     },
 }  # fmt: skip
 REVIEWS = ("hotel", "books", "computer", "phone", "clothes")
-# Those of `compare`, less one whose data is not there, and what it does not know.
+# Those of `compare`, and what it does not know.
 METHODS = {
-    **{name: method for name, method in COMPARED.items() if name != "translations"},
+    **COMPARED,
     "distill": Method("distill", {}, ("target_unlabeled",)),  # its teacher: the zero-shot model
     "source_free": Method("source_free", {}, ("target_unlabeled",)),
     "private": Method("private", {"private_epsilon": 8}),
@@ -76,7 +79,10 @@ _FILES = {
 }
 # A method that needs one of these is run for each domain; others once for all of a source.
 OF_TARGET = ("target_unlabeled", "target_train")
-NOT_FOR = {("nli", "bitext_consistency")}  # it labels single sentences
+NOT_FOR = {
+    ("nli", "bitext_consistency"),  # it labels single sentences
+    *((name, "translations") for name, one in DOMAINS.items() if "translations" not in one),
+}
 _SCORES = ("accuracy", "macro_f1", "majority_accuracy")
 
 Rows = dict[str, dict[str, float]]  # by set
@@ -251,7 +257,17 @@ def _data_flags(job: Job, settings: Settings, folder: Path) -> dict[str, str]:
             flags[role] = paths(_FILES[role])
         elif role in OF_TARGET:
             flags[role] = ",".join(training(DOMAINS[name]["target"]) for name in job.domains)
+        elif role == "translations":
+            flags[role] = str(_texts(Path(training(one[role])), folder))
     return flags
+
+
+def _texts(path: Path, folder: Path) -> Path:
+    """The rows' texts, a line each."""
+    lines = folder / f"{path.stem}.txt"
+    texts = [row["text"] for row in read_rows(path)]
+    lines.write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
+    return lines
 
 
 def _cut(path: Path, folder: Path, limit: int) -> Path:

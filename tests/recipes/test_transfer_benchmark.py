@@ -17,10 +17,13 @@ DOMAINS = ("hotel", "books", "computer", "phone", "clothes")
 def data(tmp_path, files):
     """The layout that the benchmark reads: one English source, five Chinese sets, a dictionary."""
     english, chinese = (read_rows(files.folder / name) for name in ("en.jsonl", "zh.jsonl"))
-    for folder in ("reviews", "parallel"):
+    for folder in ("reviews", "topic", "parallel"):
         (files.folder / folder).mkdir()
     for name in ("train", "dev"):
         write_rows(files.folder / "reviews" / f"en.{name}.jsonl", english)
+        write_rows(files.folder / "topic" / f"en.{name}.jsonl", english[: len(chinese)])
+    for name in ("train", "dev", "test"):
+        write_rows(files.folder / "topic" / f"zh.{name}.jsonl", chinese)
     for number, domain in enumerate(DOMAINS):
         for name in ("train", "dev", "test"):
             path = files.folder / "reviews" / f"zh_{domain}.{name}.jsonl"
@@ -77,3 +80,16 @@ def test_a_failing_run_is_said_and_its_cells_are_open(tmp_path, data, encoder):
     assert f"failed: {'+'.join(DOMAINS)} code_switching 0" in finished.stderr
     found = {row["method"] for row in read_rows(tmp_path / "found.jsonl")}
     assert found == {"zero_shot", "frozen_self_training"}
+
+
+@pytest.mark.slow
+def test_the_topics_in_chinese_are_the_translations_of_the_english_ones(tmp_path, data, encoder):
+    command = (
+        BENCHMARK, f"--data={data}", "--results=found.jsonl", "--seeds", "0", "--domains", "hotel",
+        "topic", "--methods", "translations", f"--model={encoder}", "--max_train_rows=10",
+        "--flags", *QUICK, "--guard=false",
+    )  # fmt: skip
+    finished = python(*command, cwd=tmp_path)
+    assert finished.returncode == 0, finished.stderr
+    (row,) = read_rows(tmp_path / "found.jsonl")
+    assert (row["domain"], row["method"]) == ("topic", "translations"), "others have none"
