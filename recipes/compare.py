@@ -4,12 +4,12 @@ r"""No idea what to use: run several methods with several seeds on your data, an
         --seeds 0 1 2 --source_train reviews.en.csv --target_unlabeled hotel.zh.txt \
         --target_train hotel.zh.jsonl --target_test hotel.zh.test.jsonl --output_dir out
 
-Methods: zero_shot, zero_shot_average, frozen_features; with --target_unlabeled
+Methods: zero_shot, zero_shot_average, r_drop, frozen_features; with --target_unlabeled
 frozen_self_training, frozen_co_training, co_training, self_training, continued_pretraining, dann,
 cdan, mmd, coral, language_adapters; with --dictionary code_switching; with --bitext
 bitext_consistency, continual_alignment; with --translations translations; with --teachers distill;
 with --target_train few_shot, joint and supervised, the ceiling: the target's labels alone; with
-both few_shot_with_text. Left out: those that the data allows, without dann, cdan, mmd,
+both few_shot_with_text. Left out: those that the data allows, without r_drop, dann, cdan, mmd,
 language_adapters, continual_alignment and joint. The recipes' flags are handed on to them. What
 starts from a zero-shot model takes that of the same seed, and its seconds hold those of that run.
 --num_workers runs go side by side; left out, one on each GPU. Every run has a folder, its settings

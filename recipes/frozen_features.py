@@ -48,6 +48,8 @@ def main(argv: list[str]) -> None:
         seed=args.seed,
         **vars(data_args),
     )
+    if args.process_index > 0:
+        return  # one process encodes, fits and writes
 
     second = [method_args.second_model] if method_args.second_model else []
     model = FrozenEncoder(

@@ -45,10 +45,11 @@ def same_bits(one: Path, other: Path) -> bool:
     [
         ("zero_shot", 18, []),
         ("zero_shot", 18, ["--adapter=lora", "--adapter_dropout=0.1", "--selection=source_dev"]),
+        ("zero_shot", 18, ["--r_drop_weight=1"]),
         # 18 steps of the zero-shot model; then 33 in which half of a batch of 8 is from the source.
         ("few_shot", 51, ["--shots_per_label=4"]),
     ],
-    ids=["full", "lora", "few-shot"],
+    ids=["full", "lora", "r-drop", "few-shot"],
 )
 def test_killed_and_resumed_is_uninterrupted(
     tmp_path, run, files, encoder_with_dropout, recipe, num_steps, flags

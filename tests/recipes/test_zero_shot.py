@@ -30,6 +30,16 @@ def start(run, files, out, *flags: str) -> None:
     )  # fmt: skip
 
 
+def test_r_drop_moves_a_model_without_dropout(tmp_path, run, files, capsys):
+    for weight in (0, 1):
+        start(run, files, tmp_path / str(weight), f"--r_drop_weight={weight}")
+    assert not same_bits(tmp_path / "0", tmp_path / "1")
+    with pytest.raises(SystemExit) as stopped:
+        start(run, files, tmp_path / "out", "--r_drop_weight=-1")
+    assert stopped.value.code == 2
+    assert "--r_drop_weight must be at least 0; got -1" in capsys.readouterr().err
+
+
 def test_the_estimate_is_printed_and_kept(tmp_path, run, files, text, capsys):
     start(run, files, tmp_path / "plain")
     assert "estimated" not in capsys.readouterr().out

@@ -37,6 +37,7 @@ class Method(NamedTuple):
 METHODS: Mapping[str, Method] = {
     BASELINE: Method("zero_shot"),
     "zero_shot_average": Method("zero_shot", {"selection": "average"}),
+    "r_drop": Method("zero_shot", {"r_drop_weight": 1.0}),
     "frozen_features": Method("frozen_features"),
     "frozen_self_training": Method("frozen_features", {"self_training": True}, _TEXT),
     "frozen_co_training": Method("frozen_features", {"co_training": True}, _TEXT),
@@ -59,7 +60,9 @@ METHODS: Mapping[str, Method] = {
     "joint": Method("joint", {}, _LABELS),
     CEILING: Method("zero_shot", {}, _LABELS),
 }  # fmt: skip
-NOT_BY_DEFAULT = ("dann", "cdan", "mmd", "joint", "language_adapters", "continual_alignment")
+NOT_BY_DEFAULT = (
+    "r_drop", "dann", "cdan", "mmd", "joint", "language_adapters", "continual_alignment",
+)  # fmt: skip
 BY_EVIDENCE = (
     "few_shot_with_text", "co_training", "few_shot", "self_training", "zero_shot_average", BASELINE,
 )  # fmt: skip
