@@ -147,7 +147,7 @@ def test_every_other_method(files, encoder, tmp_path, recipe, flags):
 
 
 def test_continued_pretraining(files, encoder, tmp_path):
-    """Masks are drawn by each process, so this is not the run of one: it is whole and has learnt."""
+    """Masks are drawn by each process, so this is not the run of one: it is whole, and learnt."""
     out = in_two(
         "unlabeled_target", tmp_path / "two", f"--model_name_or_path={encoder}", STEPS, NO_GUARD,
         "--method=continued_pretraining", "--pretraining_epochs=1", TEXT.format(**files),
