@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import statistics
 import time
 from pathlib import Path
@@ -135,14 +136,19 @@ def table(rows: list[dict]) -> list[str]:
         seconds = statistics.mean(row["co-trained seconds"] for row in group)
         lines.append(
             f"| {name} | {len(group)} | {' | '.join(cells)} | "
-            f"{' / '.join(f'{share:.0f}%' for share in shares)} | {seconds:.1f} |"
+            f"{' / '.join(percent(share) for share in shares)} | {seconds:.1f} |"
         )
     if recovered:
-        means = [f"{statistics.mean(column):.0f}%" for column in zip(*recovered, strict=True)]
+        means = [percent(statistics.mean(column)) for column in zip(*recovered, strict=True)]
         lines.append(
             f"| mean of the review domains |{' |' * (len(KINDS) + 1)} {' / '.join(means)} | |"
         )
     return lines
+
+
+def percent(share: float) -> str:
+    """A share of the gap; NaN where the ceiling is not above zero-shot."""
+    return "no gap" if math.isnan(share) else f"{share:.0f}%"
 
 
 if __name__ == "__main__":
