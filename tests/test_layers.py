@@ -26,6 +26,7 @@ LAYERS = {
     "modeling": 3,
     "adapters": 3,
     "arguments": 3,
+    "method_arguments": 3,
     "training_args": 3,
     "parsing": 3,
     "pretraining_arguments": 3,

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from xlingual import DataArguments, ModelArguments, TransferArguments, parse_arguments
-from xlingual.arguments import FewShotArguments
 from xlingual.errors import ConfigError
+from xlingual.method_arguments import FewShotArguments
 
 
 def parse(*argv: str, **defaults: object) -> dict[str, object]:

@@ -9,16 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from xlingual.arguments import (
-        DataArguments,
-        DistillArguments,
-        FewShotArguments,
-        ModelArguments,
-        MultiTaskArguments,
-        TranslateTrainArguments,
-        UnlabeledTargetArguments,
-        ZeroShotArguments,
-    )
+    from xlingual.arguments import DataArguments, ModelArguments
     from xlingual.card import write_card
     from xlingual.cli import run_recipe
     from xlingual.comparing import (
@@ -68,6 +59,14 @@ if TYPE_CHECKING:
         swap_language_adapter,
         train_language_adapter,
     )
+    from xlingual.method_arguments import (
+        DistillArguments,
+        FewShotArguments,
+        MultiTaskArguments,
+        TranslateTrainArguments,
+        UnlabeledTargetArguments,
+        ZeroShotArguments,
+    )
     from xlingual.modeling import embedded_encoder, load_model, load_tokenizer
     from xlingual.multi_task import TaskHeads, number_groups, save_task_folders, temper_sizes
     from xlingual.output_bias import shift_output_bias
@@ -113,10 +112,7 @@ if TYPE_CHECKING:
 
 # Module -> the names it gives; the imports above say the same to type checkers.
 _NAMES = {
-    "arguments": (
-        "DataArguments DistillArguments FewShotArguments ModelArguments MultiTaskArguments "
-        "TranslateTrainArguments UnlabeledTargetArguments ZeroShotArguments"
-    ),
+    "arguments": "DataArguments ModelArguments",
     "card": "write_card",
     "cli": "run_recipe",
     "comparing": (
@@ -142,6 +138,10 @@ _NAMES = {
     "language_adapters": (
         "LanguageAdapterArguments merge_language_adapter swap_language_adapter "
         "train_language_adapter"
+    ),
+    "method_arguments": (
+        "DistillArguments FewShotArguments MultiTaskArguments TranslateTrainArguments "
+        "UnlabeledTargetArguments ZeroShotArguments"
     ),
     "modeling": "embedded_encoder load_model load_tokenizer",
     "multi_task": "TaskHeads number_groups save_task_folders temper_sizes",

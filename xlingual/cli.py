@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
@@ -125,9 +126,15 @@ def run_recipe(recipe: Callable[[list[str]], None], argv: Sequence[str] | None =
 
 
 def _leave_process_group() -> None:
-    """A thread of gloo that is alive when the interpreter ends now and then aborts its process."""
+    """End together, some time after the last collective.
+
+    A thread of gloo lets go of the tensors of a collective when that is over; if the interpreter
+    ends in this moment, the process aborts. One that has nothing to write would run into it.
+    """
     distributed = sys.modules.get("torch.distributed")
     if distributed is not None and distributed.is_available() and distributed.is_initialized():
+        if distributed.get_backend() == "gloo":  # this barrier does without those threads
+            distributed.monitored_barrier(timeout=timedelta(days=1))
         distributed.destroy_process_group()
 
 

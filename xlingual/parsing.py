@@ -41,9 +41,9 @@ def parse_arguments(argv: Sequence[str], *types: Any, **defaults: Any) -> tuple[
             wrong type, or arguments that contradict each other.
 
     Example:
-        >>> from xlingual.arguments import ZeroShotArguments
-        >>> parse_arguments(["correct_label_shift=yes"], ZeroShotArguments)
-        (ZeroShotArguments(correct_label_shift=True),)
+        >>> from xlingual.method_arguments import ZeroShotArguments
+        >>> parse_arguments(["r_drop_weight=1"], ZeroShotArguments)
+        (ZeroShotArguments(r_drop_weight=1.0, correct_label_shift=False),)
     """
     known = {field.name for kind in types for field in dataclasses.fields(kind) if field.init}
     parser = _Parser(types, allow_abbrev=False, add_help=False)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from xlingual.arguments import TRANSLATE_TRAIN_METHODS, UNLABELED_TARGET_METHODS
 from xlingual.comparing import METHODS, CompareArguments, MethodArguments, plan_runs
 from xlingual.comparing.methods import BY_EVIDENCE, NOT_BY_DEFAULT
 from xlingual.errors import ConfigError
+from xlingual.method_arguments import TRANSLATE_TRAIN_METHODS, UNLABELED_TARGET_METHODS
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 DATA = {
