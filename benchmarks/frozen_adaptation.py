@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import statistics
 import time
 from pathlib import Path
 
 import numpy as np
 from datasets import Dataset
-from results import read_rows, spread
+from results import percent, read_rows, spread
 
 from xlingual import FrozenEncoder, LabelSpace, get_task
 from xlingual.evaluation import gap_recovered
@@ -124,13 +123,13 @@ def table(rows: list[dict]) -> list[str]:
         group = [row for row in rows if row["set"] == name]
         means = {kind: statistics.mean(row[kind] for row in group) for kind in KINDS}
         shares = [
-            100 * gap_recovered(
+            gap_recovered(
                 method=means[kind],
                 zero_shot=means["zero-shot"],
                 supervised=means["supervised"],
             )
             for kind in KINDS[1:-1]
-        ]  # fmt: skip
+        ]
         recovered += [shares] * (name in REVIEWS)
         cells = [spread([100 * row[kind] for row in group]) for kind in KINDS]
         seconds = statistics.mean(row["co-trained seconds"] for row in group)
@@ -144,11 +143,6 @@ def table(rows: list[dict]) -> list[str]:
             f"| mean of the review domains |{' |' * (len(KINDS) + 1)} {' / '.join(means)} | |"
         )
     return lines
-
-
-def percent(share: float) -> str:
-    """A share of the gap; NaN where the ceiling is not above zero-shot."""
-    return "no gap" if math.isnan(share) else f"{share:.0f}%"
 
 
 if __name__ == "__main__":

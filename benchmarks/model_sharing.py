@@ -51,9 +51,7 @@ def start(run: str, seed: int, arguments: argparse.Namespace) -> list[dict]:
     recipe = ["zero_shot.py"] if run in TASKS else ["multi_task.py", "--separate_heads", "true"]
 
     def sets(side: int, split: str) -> str:
-        files = (arguments.data / f"{TASKS[task][side]}.{split}.jsonl" for task in tasks)
-        named = [f"{task}={file}" for task, file in zip(tasks, files, strict=True)]
-        return ",".join(named)
+        return ",".join(f"{t}={arguments.data}/{TASKS[t][side]}.{split}.jsonl" for t in tasks)
 
     with tempfile.TemporaryDirectory() as folder:
         command = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 from pathlib import Path
 
@@ -18,3 +19,8 @@ def spread(values: list[float]) -> str:
     """Mean and standard deviation."""
     deviation = statistics.stdev(values) if len(values) > 1 else 0.0
     return f"{statistics.mean(values):.1f} ± {deviation:.1f}"
+
+
+def percent(share: float) -> str:
+    """A share of the gap; NaN where the ceiling is not above zero-shot."""
+    return "no gap" if math.isnan(share) else f"{100 * share:.0f}%"

@@ -6,6 +6,8 @@ import math
 import statistics
 from collections.abc import Iterable
 
+from results import percent
+
 from xlingual.evaluation import gap_recovered
 
 
@@ -66,7 +68,7 @@ def _lines(
                 zero_shot=means["zero_shot"],
                 supervised=means["supervised"],
             )
-            gap = "no gap" if math.isnan(share) else f"{100 * share:.0f}%"
+            gap = percent(share)
         own = [row for row in rows if row["method"] == method]
         seconds, memory = (
             statistics.mean(row[key] for row in own) for key in ("seconds", "peak_memory_mib")
