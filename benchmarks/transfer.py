@@ -113,18 +113,25 @@ def submit(
     submitted: dict[Future, Job] = {}
     for seed in dict.fromkeys(job.seed for job in jobs):
         own = [job for job in jobs if job.seed == seed]
-        waiting = [job for job in own if job.flag_for_model]
-        first = [job_of(job.domains[0], "zero_shot", seed) for job in waiting]
+        waiting = {job: models_of(job) for job in own if job.flag_for_model}
+        first = [model for models in waiting.values() for model in models]
         # Between the models and what waits for them, what does not.
         for job in dict.fromkeys([*first, *(job for job in own if job not in waiting)]):
+            if job in zero_shot:  # an earlier seed asked for it
+                continue
             future = pool.submit(run, job, settings)
             submitted[future] = job
             if job.method == "zero_shot":
                 zero_shot[job] = future
-        for job in waiting:
-            start = zero_shot[job_of(job.domains[0], "zero_shot", seed)]
-            submitted[pool.submit(run, job, settings, start)] = job
+        for job, models in waiting.items():
+            started = [zero_shot[model] for model in models]
+            submitted[pool.submit(run, job, settings, started)] = job
     return submitted
+
+
+def models_of(job: Job) -> list[Job]:
+    """The zero-shot runs whose models it takes."""
+    return [job_of(job.domains[0], "zero_shot", seed) for seed in job.seeds_of_models]
 
 
 def job_of(domain: str, method: str, seed: int) -> Job:

@@ -11,6 +11,7 @@ import runpy
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +66,7 @@ REVIEWS = ("hotel", "books", "computer", "phone", "clothes")
 METHODS = {
     **COMPARED,
     "distill": Method("distill", {}, ("target_unlabeled",)),  # its teacher: the zero-shot model
+    "distill_fused": Method("distill", {}, ("target_unlabeled",)),  # of several seeds
     "source_free": Method("source_free", {}, ("target_unlabeled",)),
     "private": Method("private", {"private_epsilon": 8}),
 }
@@ -73,6 +75,7 @@ _TAKES_MODEL = {
     "unlabeled_target": "zero_shot_model", "few_shot": "zero_shot_model",
     "source_free": "model_name_or_path", "distill": "teachers",
 }  # fmt: skip
+NUM_FUSED = 3  # teachers of distill_fused: of the run's own seed and the next ones
 _FILES = {
     "dictionary": "parallel/cedict_1_0_ts_utf-8_mdbg.txt.gz",
     "bitext": "parallel/tatoeba.tsv.gz,parallel/3am_train.tsv.gz",
@@ -135,27 +138,33 @@ class Job(NamedTuple):
         """The flag by which it takes a zero-shot model; None: it does not."""
         return _TAKES_MODEL.get(METHODS[self.method].recipe)
 
+    @property
+    def seeds_of_models(self) -> range:
+        """The seeds of the zero-shot models that it takes."""
+        number = NUM_FUSED if self.method == "distill_fused" else 1
+        return range(self.seed, self.seed + number if self.flag_for_model else self.seed)
 
-def run(job: Job, settings: Settings, zero_shot: Future | None = None) -> Rows | None:
+
+def run(job: Job, settings: Settings, zero_shot: Sequence[Future] = ()) -> Rows | None:
     """One run in a process of its own; its rows by set, or None if it failed.
 
     Args:
         job: The run.
         settings: Those of the benchmark.
-        zero_shot: The run of the zero-shot model that this one starts from.
+        zero_shot: The runs of the zero-shot models that this one starts from.
     """
-    before = zero_shot.result() if zero_shot is not None else {}
-    if before is None:
+    before = [future.result() for future in zero_shot]
+    if None in before:
         return None
-    model = settings.zero_shot_folder(DOMAINS[job.domains[0]]["group"], job.seed)
+    group = DOMAINS[job.domains[0]]["group"]
+    models = [settings.zero_shot_folder(group, seed) for seed in job.seeds_of_models]
     if job.method == "zero_shot":
+        model = settings.zero_shot_folder(group, job.seed)
         found = _finished(model) or _start(job, settings, out=model)
-    elif zero_shot is None:
-        found = _start(job, settings)
-    elif job.flag_for_model == "zero_shot_model" and (model / "adapter_config.json").is_file():
-        before, found = {}, _start(job, settings)  # they start from no adapter
+    elif job.flag_for_model == "zero_shot_model" and _is_adapter(models[0]):
+        before, found = [], _start(job, settings)  # they start from no adapter
     else:
-        found = _start(job, settings, zero_shot=model)
+        found = _start(job, settings, zero_shot=models)
     if found is None:
         return None
     rows = {}
@@ -163,12 +172,18 @@ def run(job: Job, settings: Settings, zero_shot: Future | None = None) -> Rows |
         name = "zh" if len(job.domains) == 1 else f"zh_{domain}"
         row = {f"eval_zh_{key}": found[f"eval_{name}_{key}"] for key in _SCORES}
         seconds, memory = found["seconds"], found["peak_memory_mib"]
-        if first := before.get(domain):
-            seconds, memory = seconds + first["seconds"], max(memory, first["peak_memory_mib"])
-            row["zero_shot_seconds"] = first["seconds"]
+        if before:
+            first = [rows_of_model[domain] for rows_of_model in before]
+            row["zero_shot_seconds"] = round(sum(each["seconds"] for each in first), 1)
+            seconds += row["zero_shot_seconds"]
+            memory = max(memory, *(each["peak_memory_mib"] for each in first))
         rows[domain] = {**row, "seconds": round(seconds, 1), "peak_memory_mib": memory}
         sys.stderr.write(f"{domain} {job.method} {job.seed}: {rows[domain]}\n")
     return rows
+
+
+def _is_adapter(folder: Path) -> bool:
+    return (folder / "adapter_config.json").is_file()
 
 
 def _finished(folder: Path) -> dict | None:
@@ -182,7 +197,7 @@ def _finished(folder: Path) -> dict | None:
 
 
 def _start(
-    job: Job, settings: Settings, *, out: Path | None = None, zero_shot: Path | None = None
+    job: Job, settings: Settings, *, out: Path | None = None, zero_shot: Sequence[Path] = ()
 ) -> dict | None:
     method = METHODS[job.method]
     with tempfile.TemporaryDirectory() as name:
@@ -198,7 +213,7 @@ def _start(
             **({"model_name_or_path": settings.model} if settings.model else {}),
             **method.flags,
             **_data_flags(job, settings, folder),
-            **({job.flag_for_model: zero_shot} if zero_shot else {}),
+            **({job.flag_for_model: ",".join(map(str, zero_shot))} if zero_shot else {}),
         }
         command = [
             str(RECIPES / f"{method.recipe}.py"),

@@ -69,6 +69,28 @@ def test_one_zero_shot_model_serves_all_sets_of_its_source(tmp_path, data, encod
 
 
 @pytest.mark.slow
+def test_a_student_of_several_teachers_waits_for_the_models_of_the_next_seeds(
+    tmp_path, data, encoder
+):
+    command = (
+        BENCHMARK, f"--data={data}", "--results=found.jsonl", "--seeds", "3", "4",
+        "--num_workers=2", "--domains", "topic", "--methods", "distill_fused",
+        f"--model={encoder}", "--max_train_rows=10", "--flags", *QUICK,
+    )  # fmt: skip
+    finished = python(*command, cwd=tmp_path)
+    assert finished.returncode == 0, finished.stderr
+    rows = read_rows(tmp_path / "found.jsonl")
+    found = {(row["method"], row["seed"]): row for row in rows}
+    assert len(found) == len(rows), "a model that two seeds ask for is trained once"
+    assert set(found) == {("zero_shot", seed) for seed in range(3, 7)} | {
+        ("distill_fused", seed) for seed in (3, 4)
+    }
+    before = sum(found["zero_shot", seed]["seconds"] for seed in (4, 5, 6))
+    assert found["distill_fused", 4]["zero_shot_seconds"] == pytest.approx(before)
+    assert len(list((tmp_path / "found.jsonl.zero_shot").iterdir())) == 4
+
+
+@pytest.mark.slow
 def test_a_failing_run_is_said_and_its_cells_are_open(tmp_path, data, encoder):
     command = (
         BENCHMARK, f"--data={data}", "--results=found.jsonl", "--seeds", "0", "--domains", "hotel",
