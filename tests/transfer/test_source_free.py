@@ -88,6 +88,22 @@ def test_rounds_follow_each_other_and_hold_the_first_prior(unlabeled):
         assert set(rows["weight"]) == {0.3}
 
 
+class CountingLearner(RuleLearner):
+    """Knows how often it was asked."""
+
+    num_asked = 0
+
+    def predict_labels(self, dataset):
+        self.num_asked += 1
+        return super().predict_labels(dataset)
+
+
+def test_every_model_reads_the_text_once(unlabeled):
+    teacher, *students = [CountingLearner(positive) for _ in range(4)]
+    adapt_source_free(Recorder(*students), teacher, unlabeled, extract=features_of, num_rounds=3)
+    assert [model.num_asked for model in (teacher, *students)] == [1] * 4
+
+
 def test_labels_of_the_text_are_never_read(unlabeled):
     calls = []
     for rows in (unlabeled, unlabeled.add_column("label", ["negative"] * 5 + ["positive"] * 5)):
