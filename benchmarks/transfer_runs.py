@@ -68,7 +68,8 @@ METHODS = {
     "distill": Method("distill", {}, ("target_unlabeled",)),  # its teacher: the zero-shot model
     "distill_fused": Method("distill", {}, ("target_unlabeled",)),  # of several seeds
     "source_free": Method("source_free", {}, ("target_unlabeled",)),
-    "private": Method("private", {"private_epsilon": 8}),
+    # Its own number of steps: in the two epochs of the others there would be eight.
+    "private": Method("private", {"private_epsilon": 8, "max_steps": 200}),
 }
 # The flag by which a recipe takes a zero-shot model.
 _TAKES_MODEL = {

@@ -5,8 +5,8 @@ r"""English labels that are private: DP-SGD, and the (epsilon, delta) that the m
 
 Needs opacus: pip install "xlingual[privacy]". Each row of --source_train is protected, and none of
 them is held out: source scores take a --source_validation, whose texts then stand in the folder's
-predictions. Large batches need less noise. LoRA by default; --adapter none --freeze_encoder trains
-the head alone.
+predictions. Large batches need less noise. The head alone is trained by default, the best choice
+where rows are few (701 topics: 75.5 against 52.9 with LoRA, one seed); --adapter lora trains more.
 """
 
 from xlingual import run_recipe
@@ -29,8 +29,7 @@ def main(argv: list[str]) -> None:
 
     model_args, data_args, private_args, args = parse_arguments(
         argv, ModelArguments, DataArguments, PrivateArguments, TransferArguments,
-        output_dir="runs/private", adapter="lora", precision="fp32",
-        per_device_train_batch_size=256,
+        output_dir="runs/private", precision="fp32", per_device_train_batch_size=256,
     )  # fmt: skip
     checkpoint = prepare_output_dir(args)
     use = ["source_train", "target_test"]

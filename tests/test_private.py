@@ -133,12 +133,25 @@ def test_what_is_frozen_stays_bit_by_bit_and_the_hooks_are_gone(encoder, english
 
 
 def test_the_head_alone(encoder, english, tmp_path):
-    trainer = make(encoder, english, tmp_path, adapter="none", freeze_encoder=True)
+    trainer = make(encoder, english, tmp_path, adapter="none")
     before = {name: p.detach().clone() for name, p in trainer.model.named_parameters()}
     trainer.train()
     for name, parameter in trainer.model.named_parameters():
         is_head = not name.startswith("model.")
         assert torch.equal(before[name], parameter) is not is_head, name
+
+
+def test_settings_left_open_are_many_steps_and_the_rate_of_a_head(encoder, english, tmp_path):
+    options = {"adapter": "none", "max_steps": -1, "learning_rate": None}
+    trainer = make(encoder, english, tmp_path, **options, head_learning_rate=None)
+    steps_per_epoch = len(english) // 8
+    assert 200 <= trainer.args.num_train_epochs * steps_per_epoch < 200 + steps_per_epoch
+    expected = 0.01 * 256 / trainer.model.config.hidden_size
+    assert trainer.args.head_learning_rate == pytest.approx(expected)
+    own = make(encoder, english, tmp_path, **options, head_learning_rate=0.5, num_train_epochs=1)
+    assert (own.args.head_learning_rate, own.args.num_train_epochs) == (0.5, 1)
+    few = make(encoder, english.select(range(5)), tmp_path, **options)
+    assert few.args.num_train_epochs == 200, "one batch an epoch"
 
 
 @pytest.mark.slow
@@ -172,7 +185,6 @@ def test_one_noise_seed_is_one_result_and_none_is_never_the_same(encoder, englis
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"adapter": "none"}, "--adapter lora"),
         ({"adapter": "dora"}, "--adapter lora"),
         ({"precision": "bf16"}, "fp32"),
         ({"gradient_accumulation_steps": 2}, "larger batch"),

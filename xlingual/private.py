@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 import logging
+import math
 import secrets
 import warnings
 from collections.abc import Mapping
@@ -34,6 +36,8 @@ logger = logging.getLogger(__name__)
 
 _ADAPTERS = ("none", "lora")
 _ACCOUNT = "private_account.json"
+_ENOUGH_STEPS = 200
+_HEAD_RATE = 0.01
 
 
 @dataclass
@@ -71,8 +75,12 @@ class PrivateTrainer(TransferTrainer):
     DP-SGD (Abadi et al. 2016) with Poisson sampling: with or without a given row, the probability
     of any model differs by a factor of at most :math:`e^\epsilon`, but for :math:`\delta`.
     :math:`\sigma` is chosen so that all steps of the run spend :math:`\epsilon`, by opacus' Renyi
-    accountant (Mironov et al. 2019). Few trained parameters take less noise, so it is LoRA or the
-    head (Yu et al. 2022, Li et al. 2022).
+    accountant (Mironov et al. 2019). Few trained parameters take less noise, so it is LoRA or,
+    without an adapter, the head alone (Yu et al. 2022, Li et al. 2022).
+
+    Twice the steps need far less than twice the noise, so where ``num_train_epochs`` is open there
+    are at least 200 of them, and at least three epochs. Where no learning rate is given, that of a
+    head alone is 0.01 at 256 features and falls as they become more (Yang et al. 2022).
 
     What is private is one row of ``train_dataset``; a person with many rows has less. Not covered:
     the mean training loss that is logged at the end, scores, predictions and the calibration
@@ -102,13 +110,22 @@ class PrivateTrainer(TransferTrainer):
     ) -> None:
         require("opacus", extra="privacy")
         PrivateArguments(epsilon, delta, clipping_norm)
-        _check(kwargs.get("args"), kwargs)
+        args = kwargs.pop("args", None) or TransferArguments(output_dir="xlingual-output")
+        _check(args, kwargs)
+        args = copy.copy(args)
+        args.freeze_encoder = args.adapter == "none"
+        has_rate = args.learning_rate is not None or args.head_learning_rate is not None
+        if args.num_train_epochs is None:
+            steps = max(1, len(kwargs["train_dataset"]) // args.per_device_train_batch_size)
+            args.num_train_epochs = float(max(3, math.ceil(_ENOUGH_STEPS / steps)))
         self.epsilon, self.delta, self.clipping_norm = epsilon, delta, clipping_norm
         self.noise_seed = noise_seed
         self.noise_multiplier = float("nan")
         self._hooks: Any = None
         self._resumed: Path | None = None
-        super().__init__(**kwargs)
+        super().__init__(args=args, **kwargs)
+        if args.freeze_encoder and not has_rate:
+            self.args.head_learning_rate = _HEAD_RATE * 256 / self.model.config.hidden_size
         # The gradient is clipped row by row; a second time would only shrink what is left.
         self.args.max_grad_norm = 0.0
         self.args.logging_strategy = IntervalStrategy.NO  # losses of private rows are not logged
@@ -275,13 +292,10 @@ class _PrivateSteps(TrainerCallback):
         kwargs["optimizer"].zero_grad()
 
 
-def _check(args: TransferArguments | None, kwargs: Mapping[str, Any]) -> None:
+def _check(args: TransferArguments, kwargs: Mapping[str, Any]) -> None:
     """Refuse what looks at private rows outside the account, or mixes rows in a gradient."""
-    args = args if args is not None else TransferArguments(output_dir="xlingual-output")
     problems = {
-        "expected --adapter lora, or --freeze_encoder for the head alone": args.adapter
-        not in _ADAPTERS
-        or (args.adapter == "none" and not args.freeze_encoder),
+        "expected --adapter lora, or none for the head alone": args.adapter not in _ADAPTERS,
         "--precision must be fp32": args.bf16 or args.fp16,
         "--gradient_accumulation_steps must be 1: a larger batch is a larger batch size": (
             args.gradient_accumulation_steps != 1

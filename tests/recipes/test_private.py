@@ -69,7 +69,7 @@ def test_resumed_it_is_the_same_and_another_budget_is_refused(run, files, tmp_pa
 def test_bad_flags_end_in_one_line(run, files, tmp_path, capsys):
     for flag, message in (
         ("--private_epsilon=0", "above 0"),
-        ("--adapter=none", "--freeze_encoder"),
+        ("--adapter=dora", "--adapter lora"),
         ("--class_weights=auto", "counts private labels"),
     ):
         with pytest.raises(SystemExit) as ended:
