@@ -67,8 +67,9 @@ METHODS = {
     **COMPARED,
     "distill": Method("distill", {}, ("target_unlabeled",)),  # its teacher: the zero-shot model
     "distill_fused": Method("distill", {}, ("target_unlabeled",)),  # of several seeds
-    "source_free": Method("source_free", {}, ("target_unlabeled",)),
-    # Its own number of steps: in the two epochs of the others there would be eight.
+    # These two with their recipe's own passes, not with those of fine-tuning on the set: a round of
+    # SHOT is one, and DP-SGD takes 200 steps.
+    "source_free": Method("source_free", {"num_train_epochs": 1}, ("target_unlabeled",)),
     "private": Method("private", {"private_epsilon": 8, "max_steps": 200}),
 }
 # The flag by which a recipe takes a zero-shot model.
@@ -218,8 +219,8 @@ def _start(
         }
         command = [
             str(RECIPES / f"{method.recipe}.py"),
-            *(f"--{key}={value}" for key, value in flags.items()),
             *DOMAINS[job.domains[0]]["flags"],
+            *(f"--{key}={value}" for key, value in flags.items()),
             *settings.flags,
         ]
         log = folder / "log"

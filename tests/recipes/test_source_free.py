@@ -131,7 +131,18 @@ def test_without_a_test_set_the_model_is_saved(run, given, text, tmp_path) -> No
     out = tmp_path / "out"
     run(
         "source_free", f"--model_name_or_path={given}", f"--target_unlabeled={text}",
-        f"--output_dir={out}", "--num_rounds=1",
+        f"--output_dir={out}", "--num_rounds=1", "--guard=false",
     )  # fmt: skip
     assert (out / "model.safetensors").is_file()
     assert "train_runtime" in results_of(out)
+
+
+def test_where_nothing_may_be_adapted_the_given_model_is_saved(
+    run, files, given, text, tmp_path, capsys
+) -> None:
+    out = tmp_path / "out"
+    start(run, files, given, text, out, "--guard=true")  # its classes are drawn at random
+    assert "the centroids agree on" in capsys.readouterr().err
+    before, after = (load_file(f"{folder}/model.safetensors") for folder in (given, out))
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert results_of(out)["eval_zh_rows"] == 13

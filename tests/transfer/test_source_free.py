@@ -125,6 +125,21 @@ def test_a_collapse_ends_it_with_the_round_before(unlabeled):
     assert result.learner is teacher
 
 
+def test_rows_of_a_class_that_lie_apart_are_left_alone(unlabeled):
+    def scattered(model, rows) -> np.ndarray:
+        return np.random.default_rng(0).normal(size=(len(rows), 2))
+
+    teacher, student = RuleLearner(positive), RuleLearner(positive)
+    fit = Recorder(student)
+    result = adapt_source_free(fit, teacher, unlabeled, extract=scattered, num_rounds=1)
+    assert (result.learner, fit.calls) == (teacher, [])
+    assert "the centroids agree on" in result.stopped
+    result = adapt_source_free(
+        fit, teacher, unlabeled, extract=scattered, num_rounds=1, guard=False
+    )
+    assert result.learner is student
+
+
 def test_without_the_guard_it_goes_on(unlabeled):
     student = RuleLearner(lambda text: 0.99)
     result = adapt_source_free(

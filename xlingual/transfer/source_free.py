@@ -82,6 +82,7 @@ def adapt_source_free(
     pseudo_label_weight: float = 0.3,
     diversity_weight: float = 1.0,
     guard: bool = True,
+    min_centroid_agreement: float = 0.8,
 ) -> SourceFree:
     r"""Adapt a trained model to target text when the source data may not be read.
 
@@ -93,9 +94,11 @@ def adapt_source_free(
     the shares that the first model predicted, smoothed, and not to equal ones: under label shift
     those move rows across the border.
 
-    Without source rows to validate on, the guard compares each round with the first model (class
-    shares, agreement); the first round that it refuses ends the adaptation, and the model of the
-    round before is kept.
+    All this supposes that the rows of a class lie together. The guard first asks whether they do:
+    where the centroids contradict the model on many rows, nothing is adapted (reviews and topics
+    agree on 82% to 96%, sentence pairs on 56% to 75%). Then, without source rows to validate on, it
+    compares each round with the first model (class shares, agreement, n-grams); the first round
+    that it refuses ends the adaptation, and the model of the round before is kept.
 
     Args:
         fit: Trains one round with the output layer frozen; called as
@@ -107,6 +110,7 @@ def adapt_source_free(
         pseudo_label_weight: :math:`\gamma`; 0.3 in the paper.
         diversity_weight: :math:`\beta` of the loss.
         guard: Whether rounds may be refused.
+        min_centroid_agreement: With fewer of the rows agreed on, the guard lets no round begin.
 
     Raises:
         ConfigError: Fewer than one round, or a negative weight.
@@ -128,6 +132,9 @@ def adapt_source_free(
         labels = centroid_labels(extract(model, unlabeled), probs)
         share = float((labels == probs.argmax(axis=1)).mean())
         logger.info("round %d: %.0f%% of the centroid labels are the model's", number, 100 * share)
+        if guard and share < min_centroid_agreement:
+            result.stopped = f"round {number}: the centroids agree on {share:.0%} of the rows only"
+            break
         student = fit(
             f"source_free_{number}",
             _pseudo_labelled(unlabeled, [names[i] for i in labels], pseudo_label_weight),
@@ -137,10 +144,11 @@ def adapt_source_free(
         seen = _Seen(student, unlabeled)
         if guard and safer_of(first, seen, unlabeled=unlabeled) is not seen:
             result.stopped = f"round {number} was refused by the guard"
-            kept = f"round {result.rounds}" if result.rounds else "the model as it was given"
-            logger.warning("source-free adaptation stopped (%s); %s is kept", result.stopped, kept)
             break
         result.learner, result.rounds = student, number
+    if result.stopped:
+        kept = f"round {result.rounds}" if result.rounds else "the model as it was given"
+        logger.warning("source-free adaptation stopped (%s); %s is kept", result.stopped, kept)
     return result
 
 
