@@ -96,7 +96,12 @@ def main(argv: list[str]) -> None:
         student = fit(method, switched, loss=ConsistencyLoss())
     if method_args.guard and student is not zero_shot:
         held_out = mix_domains(source_sets) if source_sets else None
-        student = safer_of(zero_shot, student, unlabeled=unlabeled, source_validation=held_out)
+        # Alignment of an encoder that was aligned already lost a point on some reviews: it must not
+        # lose any agreement with the target's n-grams.
+        limits = {"max_ngram_loss": 0.0} if method == "continual_alignment" else {}
+        student = safer_of(
+            zero_shot, student, unlabeled=unlabeled, source_validation=held_out, **limits
+        )
     student.save_model(args.output_dir)
 
     if method == "translate_test":

@@ -67,6 +67,25 @@ def test_what_is_given_decides_and_consistency_and_the_guard(run, files, given, 
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("method", "limits"),
+    [("continual_alignment", {"max_ngram_loss": 0.0}), ("code_switching", {})],
+)
+def test_the_guard_of_alignment_lets_no_agreement_be_lost(
+    run, files, given, tmp_path, monkeypatch, method, limits
+):
+    asked = []
+
+    def chosen(teacher, student, *, unlabeled, source_validation, **rest):
+        asked.append(rest)
+        return teacher
+
+    monkeypatch.setattr("xlingual.safer_of", chosen)
+    start(run, files, tmp_path / "out", f"--method={method}", given(METHODS[method]))
+    assert asked == [limits]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["translations", "bitext_consistency"])
 def test_killed_and_started_again(run, files, given, tmp_path, method, monkeypatch):
     flags = (
