@@ -30,10 +30,8 @@ def main(argv: list[str]) -> None:
     prepare_output_dir(args)
     data = load_transfer_data(
         use=["source_train", "source_validation", "target_unlabeled", "target_test"],
-        rejected_to=args.output_dir,
-        seed=args.seed,
-        **vars(data_args),
-    )
+        rejected_to=args.output_dir, seed=args.seed, **vars(data_args),
+    )  # fmt: skip
     method, columns = method_args.method, data.task.text_columns
     source = data.mixture("source_train")
     unlabeled = mix_domains({}, data.target_unlabeled) if data.target_unlabeled else None
@@ -68,11 +66,9 @@ def main(argv: list[str]) -> None:
             args=stage_args,
             train_dataset=rows,
             eval_dataset=data.selection_sets(args.source_language, args.target_language),
-            task=data.task,
-            label_space=data.label_space,
+            task=data.task, label_space=data.label_space, transfer_loss=loss,
             model_revision=model_args.model_revision,
-            transfer_loss=loss,
-        )
+        )  # fmt: skip
         trainer.train(resume_from_checkpoint=checkpoint)
         return trainer
 
@@ -96,8 +92,7 @@ def main(argv: list[str]) -> None:
         student = fit(method, switched, loss=ConsistencyLoss())
     if method_args.guard and student is not zero_shot:
         held_out = mix_domains(source_sets) if source_sets else None
-        # Alignment of an encoder that was aligned already lost a point on some reviews: it must not
-        # lose any agreement with the target's n-grams.
+        # Alignment lost a point on reviews until it had to agree with n-grams as zero-shot does.
         limits = {"max_ngram_loss": 0.0} if method == "continual_alignment" else {}
         student = safer_of(
             zero_shot, student, unlabeled=unlabeled, source_validation=held_out, **limits
