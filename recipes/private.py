@@ -5,8 +5,8 @@ r"""English labels that are private: DP-SGD, and the (epsilon, delta) that the m
 
 Needs opacus: pip install "xlingual[privacy]". Each row of --source_train is protected, and none of
 them is held out: source scores take a --source_validation, whose texts then stand in the folder's
-predictions. Large batches need less noise. The head alone is trained by default, the best choice
-where rows are few (701 topics: 75.5 against 52.9 with LoRA, one seed); --adapter lora trains more.
+predictions. Large batches need less noise. The head alone is trained by default: on 701 topics (one
+seed) it came to 75.5 in 120 steps, --adapter lora to 52.9 in 80.
 """
 
 from xlingual import run_recipe

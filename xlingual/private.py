@@ -28,7 +28,7 @@ from xlingual.errors import ConfigError, require
 from xlingual.evaluation import TransferReport
 from xlingual.tasks import IGNORE_INDEX
 from xlingual.trainer import TransferTrainer
-from xlingual.training_args import TransferArguments
+from xlingual.training_args import TransferArguments, enough_epochs
 
 __all__ = ["PrivateArguments", "PrivateTrainer"]
 
@@ -36,7 +36,6 @@ logger = logging.getLogger(__name__)
 
 _ADAPTERS = ("none", "lora")
 _ACCOUNT = "private_account.json"
-_ENOUGH_STEPS = 200
 _HEAD_RATE = 0.01
 
 
@@ -116,8 +115,8 @@ class PrivateTrainer(TransferTrainer):
         args.freeze_encoder = args.adapter == "none"
         has_rate = args.learning_rate is not None or args.head_learning_rate is not None
         if args.num_train_epochs is None:
-            steps = max(1, len(kwargs["train_dataset"]) // args.per_device_train_batch_size)
-            args.num_train_epochs = float(max(3, math.ceil(_ENOUGH_STEPS / steps)))
+            steps = len(kwargs["train_dataset"]) // args.per_device_train_batch_size
+            args.num_train_epochs = enough_epochs(steps, most=math.inf)
         self.epsilon, self.delta, self.clipping_norm = epsilon, delta, clipping_norm
         self.noise_seed = noise_seed
         self.noise_multiplier = float("nan")

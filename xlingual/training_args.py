@@ -15,7 +15,7 @@ from xlingual.adapters import ADAPTERS
 from xlingual.arguments import option
 from xlingual.errors import ConfigError
 
-__all__ = ["Preset", "TransferArguments", "preset_for"]
+__all__ = ["Preset", "TransferArguments", "enough_epochs", "preset_for"]
 
 SELECTIONS = ("last", "average", "source_dev", "target_dev")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
@@ -49,6 +49,15 @@ _ENOUGH_STEPS = 200
 def preset_for(num_parameters: int) -> Preset:
     """The preset for an encoder with so many parameters, embeddings not counted."""
     return next(preset for limit, preset in _PRESETS if num_parameters <= limit)
+
+
+def enough_epochs(steps_per_epoch: float, *, most: float = 20) -> float:
+    """At least three, and as many as make 200 steps, but not more than ``most``.
+
+    Three epochs over a few hundred rows stop long before the model has converged; it is steps that
+    count (Mosbach et al. 2021, Zhang et al. 2021, on BERT with little data).
+    """
+    return float(min(most, max(3, math.ceil(_ENOUGH_STEPS / max(1, steps_per_epoch)))))
 
 
 @dataclass
@@ -219,11 +228,7 @@ class TransferArguments(TrainingArguments):
         return stage
 
     def apply_preset(self, preset: Preset, *, num_rows: int) -> None:
-        """Fill what the user left open, by the encoder's size and the number of training rows.
-
-        Three epochs over a few hundred rows stop long before the model has converged; it is steps
-        that count (Mosbach et al. 2021, Zhang et al. 2021, on BERT with little data).
-        """
+        """Fill what the user left open, by the encoder's size and the number of training rows."""
         uses_adapter = self.adapter != "none"
         if self.learning_rate is None:
             self.learning_rate = (
@@ -239,8 +244,7 @@ class TransferArguments(TrainingArguments):
             )
         if self.num_train_epochs is None:
             rows_per_step = self.train_batch_size * self.gradient_accumulation_steps
-            steps = max(1, num_rows / (rows_per_step * self.world_size))
-            self.num_train_epochs = float(min(20, max(3, math.ceil(_ENOUGH_STEPS / steps))))
+            self.num_train_epochs = enough_epochs(num_rows / (rows_per_step * self.world_size))
 
 
 def has_bf16(on_gpu: bool) -> bool:
