@@ -103,6 +103,7 @@ def run(task: str, seed: int, arguments: argparse.Namespace) -> list[dict]:
                 source_probs=validation.probs,
                 source_references=validation.references,
                 target_probs=unlabeled.probs,
+                target_rows=text,
                 method=method,
             )
             corrected = shift(tested.probs).argmax(axis=1) == tested.references

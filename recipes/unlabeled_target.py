@@ -4,9 +4,9 @@ r"""Chinese text without labels: adapt to it, and keep zero-shot where adapting 
         --source_train reviews.en.csv --target_unlabeled hotel.zh.txt \
         --target_test hotel.zh.jsonl --output_dir out
 
-Methods: co_training (the words of the text correct the model; recommended), self_training,
-continued_pretraining, dann, cdan, mmd, coral (the last four make features alike). A zero-shot model
-is trained first, or taken as it is: --zero_shot_model runs/zero_shot.
+Methods: recommended (co_training: the words of the text correct the model; where they cannot be
+asked, self_training), continued_pretraining, dann, cdan, mmd, coral (these four make features
+alike). A zero-shot model is trained first, or taken as it is: --zero_shot_model runs/zero_shot.
 """
 
 from xlingual import run_recipe
@@ -33,11 +33,9 @@ def main(argv: list[str]) -> None:
     prepare_output_dir(args)
     data = load_transfer_data(
         use=["source_train", "source_validation", "target_unlabeled", "target_test"],
-        required=["source_train", "target_unlabeled"],
-        rejected_to=args.output_dir,
-        seed=args.seed,
-        **vars(data_args),
-    )
+        required=["source_train", "target_unlabeled"], rejected_to=args.output_dir,
+        seed=args.seed, **vars(data_args),
+    )  # fmt: skip
     data = with_labels_of(method_args.zero_shot_model, data)
     source = data.mixture("source_train")
     unlabeled = mix_domains({}, data.target_unlabeled)
@@ -45,7 +43,6 @@ def main(argv: list[str]) -> None:
     selection_sets = data.selection_sets(args.source_language, args.target_language)
 
     given, method = method_args.zero_shot_model, method_args.method
-    method = "co_training" if method == "recommended" else method
     encoder, revision = model_args.model_name_or_path, model_args.model_revision
 
     def fit(stage, rows, *, ready=None, after=None, loss=None, **settings):
@@ -71,8 +68,11 @@ def main(argv: list[str]) -> None:
         return trainer
 
     zero_shot = student = fit("zero_shot", source, ready=given)
-    labelled = co_trained_rows(zero_shot, unlabeled) if method == "co_training" else None
-    if labelled is not None:
+    asks_words = method in ("recommended", "co_training")
+    labelled = co_trained_rows(zero_shot, unlabeled) if asks_words else None
+    if method == "recommended":
+        method = "co_training" if labelled else "self_training"
+    if labelled:
         student = fit("co_training", labelled, after=zero_shot)
     if method == "continued_pretraining":
         folder = continue_pretraining(

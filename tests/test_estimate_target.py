@@ -54,7 +54,7 @@ class Trained:
         return np.zeros(2) if bias is None else bias.detach().numpy()
 
     def predict_labels(self, dataset: Dataset) -> LabelPredictions:
-        rows = [int(text) for text in dataset["text"]]
+        rows = [int(text.split()[0]) for text in dataset["text"]]
         self.read += len(rows)
         probs = softmax(np.log(self.target.probs[rows]) + self.bias, axis=1)
         return LabelPredictions(np.full(len(rows), -100), probs.argmax(axis=1), probs)
@@ -138,3 +138,13 @@ def test_what_cannot_be_corrected_is_said(report, shifted) -> None:
     shifted.is_fsdp_enabled = False
     output_layer(shifted.model).bias = None
     assert "no bias" in left_alone(shifted, report)
+
+
+def test_the_words_of_the_text_are_asked(report, shifted) -> None:
+    """The shares look like others, but the words go with what was read without a correction."""
+    said = ("前台态度太差了", "房间很舒服")
+    texts = [f"{row} {said[label]}" for row, label in enumerate(shifted.target.predictions)]
+    rows = Dataset.from_dict({"text": texts})
+    done = estimate_target(shifted, report, {"zh": rows}, correct_shift=True)
+    assert not shifted.bias.any()
+    assert "fewer rows would agree with the n-grams of the target" in done.notes[0]

@@ -93,8 +93,8 @@ class UnlabeledTargetArguments:
 
     method: str = option(
         "recommended",
-        "recommended (that is co_training), self_training, continued_pretraining, dann, cdan, mmd "
-        "or coral.",
+        "recommended (co_training, or self_training where the words of the text cannot be asked), "
+        "co_training, self_training, continued_pretraining, dann, cdan, mmd or coral.",
     )
     self_training_rounds: int = option(3, "Rounds of pseudo-labels, each with more rows.")
     confidence_threshold: float = option(0.8, "Rows that the teacher is less sure of are not used.")

@@ -17,7 +17,7 @@ from accelerate import PartialState
 from datasets import Dataset
 
 from xlingual.card import write_card
-from xlingual.data import TransferData
+from xlingual.data import TransferData, mix_domains
 from xlingual.errors import ConfigError, OutputError
 from xlingual.evaluation import LabelPredictions, TransferReport
 from xlingual.features import output_layer
@@ -144,7 +144,7 @@ def estimate_target(
     }
     outputs = {name: trainer.predict_labels(part) for name, part in rows.items()}
     if correct_shift:
-        is_corrected, reason = _move_bias(trainer, report, outputs)
+        is_corrected, reason = _move_bias(trainer, report, rows, outputs)
         if is_corrected:
             outputs = {name: trainer.predict_labels(part) for name, part in rows.items()}
         scored = ", ".join(scores.name for scores in report.source)
@@ -158,7 +158,10 @@ def estimate_target(
 
 
 def _move_bias(
-    trainer: _Trained, report: TransferReport, outputs: Mapping[str, LabelPredictions]
+    trainer: _Trained,
+    report: TransferReport,
+    rows: Mapping[str, Dataset],
+    outputs: Mapping[str, LabelPredictions],
 ) -> tuple[bool, str]:
     """Whether the bias of the output layer was moved, and why."""
     sharded = ("is_fsdp_enabled", "is_deepspeed_enabled")
@@ -178,6 +181,7 @@ def _move_bias(
         source_probs=source.probs,
         source_references=source.references,
         target_probs=np.concatenate([output.probs for output in outputs.values()]),
+        target_rows=mix_domains({}, rows),
     )
     if shift.is_applied:
         shift_output_bias(trainer.model, shift.logit_shift)

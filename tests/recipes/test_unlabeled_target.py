@@ -95,6 +95,17 @@ def test_started_again_it_goes_on(
     assert same_bits(tmp_path / "whole", tmp_path / "part")
 
 
+def test_where_the_words_cannot_be_asked_it_is_self_training(tmp_path, run, files, text_file):
+    """The same text in fewer rows than the n-grams need."""
+    for method in ("recommended", "self_training"):
+        run(
+            "unlabeled_target", f"--method={method}", f"--output_dir={tmp_path / method}", *QUICK,
+            f"--target_unlabeled={text_file}", *files.flags("source_train", "target_test"),
+        )  # fmt: skip
+    assert (tmp_path / "recommended" / "self_training_1").is_dir()
+    assert same_bits(tmp_path / "recommended", tmp_path / "self_training")
+
+
 def test_what_is_missing_or_misspelt(tmp_path, run, files, capsys):
     with pytest.raises(SystemExit) as exit_:
         run("unlabeled_target", f"--output_dir={tmp_path}/out", *files.flags("source_train"))

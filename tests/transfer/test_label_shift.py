@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import softmax
 
+from tests.transfer.learners import noisy_probs, reviews
 from xlingual.errors import ConfigError, DataError
 from xlingual.transfer import correct_label_shift
 
@@ -154,3 +155,29 @@ def test_bad_input_is_refused(source) -> None:
         )
     with pytest.raises(DataError, match="one label id"):
         correct_label_shift(**{**good, "source_references": source[1][:-1]})
+
+
+def test_a_correction_against_the_words_is_refused(caplog) -> None:
+    """Three good reviews in ten are read as bad ones: to the probabilities that is a shift."""
+    _, labels = reviews(1500, seed=2)
+    source_probs = noisy_probs(labels, accuracy=0.8)
+    source = {"source_probs": source_probs, "source_references": labels}
+    balanced, truth = reviews(1200)
+    misread = truth * (np.random.default_rng(3).random(1200) > 0.3)
+    shifted, shifted_truth = reviews(1200, share=0.35, seed=4)
+    misread_probs = noisy_probs(misread, accuracy=0.8, seed=5)
+    shifted_probs = noisy_probs(shifted_truth, accuracy=0.8, seed=5)
+    unasked = correct_label_shift(**source, target_probs=misread_probs)
+    assert unasked.is_applied
+    with caplog.at_level(logging.INFO, logger="xlingual"):
+        asked = correct_label_shift(**source, target_probs=misread_probs, target_rows=balanced)
+    assert not asked.is_applied
+    assert not asked.logit_shift.any()
+    assert "fewer rows would agree with the n-grams of the target" in caplog.text
+    real = correct_label_shift(**source, target_probs=shifted_probs, target_rows=shifted)
+    assert real.is_applied
+    before = (shifted_probs.argmax(axis=1) == shifted_truth).mean()
+    assert (real(shifted_probs).argmax(axis=1) == shifted_truth).mean() > before
+    pairs = balanced.add_column("text_pair", balanced["text"])
+    blind = correct_label_shift(**source, target_probs=misread_probs, target_rows=pairs)
+    assert blind.is_applied, "words cannot judge pairs"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from datasets import Dataset
 
-from tests.transfer.learners import RuleLearner
+from tests.transfer.learners import FixedLearner, RuleLearner
 from xlingual.errors import DataError
 from xlingual.transfer.self_training import self_train
 
@@ -110,3 +110,11 @@ def test_confidence_is_read_after_calibration():
 def test_no_target_text():
     with pytest.raises(DataError, match="target_unlabeled"):
         self_train(Fits(), RuleLearner(sensible), SOURCE, UNLABELED.select([]))
+
+
+def test_rows_of_several_labels_keep_the_teacher(caplog) -> None:
+    several = FixedLearner(np.full((len(UNLABELED), 2), 0.9))
+    result = self_train(Fits(), several, SOURCE, UNLABELED)
+    assert result.learner is several
+    assert result.stopped == "it is for one label a row"
+    assert "self-training is left out" in caplog.text

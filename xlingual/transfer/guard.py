@@ -10,7 +10,7 @@ from datasets import Dataset
 
 from xlingual.evaluation import LabelPredictions
 from xlingual.transfer.learner import Learner
-from xlingual.transfer.ngram_view import co_train_labels
+from xlingual.transfer.ngram_view import ngram_gain
 from xlingual.transfer.pseudo_labels import class_change
 
 __all__ = ["better_on", "safer_of"]
@@ -96,7 +96,7 @@ def safer_of(
             (shift > max_prior_shift, f"largest class shift {shift:.0%}"),
             (agreement < min_agreement, f"agreement with zero-shot {agreement:.0%}"),
         ]
-        gain = _ngram_gain(before, after, unlabeled)
+        gain = ngram_gain(before.probs, after.predictions, unlabeled)
         if gain is not None:
             words = f"agreement with the target's n-grams {100 * gain:+.1f} points"
             signs.append((gain < -max_ngram_loss, words))
@@ -106,17 +106,6 @@ def safer_of(
     seen = ", ".join(words for _, words in signs)
     logger.warning("the guard lets the new model pass: %s", seen or "nothing to see")
     return student
-
-
-def _ngram_gain(
-    before: LabelPredictions, after: LabelPredictions, unlabeled: Dataset
-) -> float | None:
-    """On how many more of the rows, as a share, the n-grams are agreed with; None: not asked."""
-    found = co_train_labels(before.probs, unlabeled)
-    if found.refused:
-        return None
-    labels = found.probs.argmax(axis=1)
-    return float((after.predictions == labels).mean() - (before.predictions == labels).mean())
 
 
 def _num_right(output: LabelPredictions) -> int:

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from datasets import Dataset
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
 from xlingual.errors import ConfigError, DataError
+from xlingual.transfer.ngram_view import ngram_gain
 
 __all__ = ["LABEL_SHIFT_METHODS", "BiasCorrection", "LabelShift", "correct_label_shift"]
 
@@ -77,6 +79,7 @@ def correct_label_shift(
     source_probs: ArrayLike,
     source_references: ArrayLike,
     target_probs: ArrayLike,
+    target_rows: Dataset | None = None,
     method: str = "em",
     min_rows: int = 200,
     min_distance: float = 0.05,
@@ -99,17 +102,20 @@ def correct_label_shift(
 
     A model that is worse in the other language breaks the assumption, and an estimate from few rows
     is noise. So nothing is changed unless there are ``min_rows`` target rows; the prior has moved
-    further than ``min_distance`` beyond what redrawing the rows explains; and the target's
+    further than ``min_distance`` beyond what redrawing the rows explains; the target's
     probabilities are distributed as those of the source are with its classes reweighted by
-    :math:`q / p` (Kolmogorov-Smirnov, each class, at 1% together). The last test is what keeps the
-    method from losing between languages, where the assumption seldom holds. The ratio is clipped to
-    ``1 / max_ratio .. max_ratio``. The log says what was decided and why.
+    :math:`q / p` (Kolmogorov-Smirnov, each class, at 1% together); and the n-grams of
+    ``target_rows``, where these are given, agree with the corrected predictions no less
+    (``ngram_gain``). The last two keep the method from losing between languages, where the
+    assumption seldom holds. The ratio is clipped to ``1 / max_ratio .. max_ratio``. The log says
+    what was decided and why.
 
     Args:
         source_probs: Probabilities of labelled source rows that were not trained on, shape
             ``(rows, num_labels)``.
         source_references: Their label ids; rows with a negative id are left out.
         target_probs: Probabilities of the unlabelled target rows, same width.
+        target_rows: These rows, for their words; a label column in them is never read.
         method: ``"em"`` or ``"bbse"``.
         min_rows: Fewer target rows change nothing.
         min_distance: L1 distance beyond the margin that the prior must have moved.
@@ -162,10 +168,17 @@ def correct_label_shift(
     ratio = np.clip(target_prior / prior, 1 / max_ratio, max_ratio)
     log_ratio = np.log(ratio)
     shift = (log_ratio + correction.bias) * correction.calibration_temperature
-    logger.info("label shift is corrected: %s", found)
-    return LabelShift(
+    corrected = LabelShift(
         prior, target_prior, distance, margin, log_ratio, shift - shift.mean(), True, found
     )
+    gain = None
+    if target_rows is not None:
+        gain = ngram_gain(target, corrected(target).argmax(axis=1), target_rows)
+    if gain is not None and gain < 0:
+        lost = f"{found}; but {-gain:.1%} fewer rows would agree with the n-grams of the target"
+        return _unchanged(prior, target_prior, distance, margin, lost)
+    logger.info("label shift is corrected: %s", found)
+    return corrected
 
 
 def _checked(probs: ArrayLike, side: str) -> Floats:

@@ -13,9 +13,14 @@ from scipy.special import softmax
 
 from xlingual.errors import ConfigError, DataError
 from xlingual.languages import detect_script
-from xlingual.transfer.pseudo_labels import choose_by_margin, class_change, predicted_prior
+from xlingual.transfer.pseudo_labels import (
+    choose_by_margin,
+    class_change,
+    gives_one_label,
+    predicted_prior,
+)
 
-__all__ = ["CoTrainedLabels", "co_train_labels"]
+__all__ = ["CoTrainedLabels", "co_train_labels", "ngram_gain"]
 
 Floats = NDArray[np.float64]
 Ids = NDArray[np.int64]
@@ -114,6 +119,26 @@ def co_train_labels(
     return found
 
 
+def ngram_gain(probs: ArrayLike, predictions: ArrayLike, unlabeled: Dataset) -> float | None:
+    """On how many more of the rows, as a share, new predictions agree with the n-grams.
+
+    Args:
+        probs: Of the zero-shot model, shape ``(rows, num_labels)``; ``co_train_labels`` reads them.
+        predictions: The new label ids, shape ``(rows,)``.
+        unlabeled: The target rows.
+
+    Returns:
+        A negative number where agreement is lost; None where the n-grams have no say.
+    """
+    first = np.asarray(probs, dtype=float)
+    found = co_train_labels(first, unlabeled)
+    if found.refused:
+        return None
+    labels = found.probs.argmax(axis=1)
+    after, before = np.asarray(predictions) == labels, first.argmax(axis=1) == labels
+    return float(after.mean() - before.mean())
+
+
 def _reason_against(probs: Floats, unlabeled: Dataset, *, needed: int) -> str:
     """Why n-grams cannot say the labels of these rows; empty where they may."""
     columns = unlabeled.column_names
@@ -122,7 +147,7 @@ def _reason_against(probs: Floats, unlabeled: Dataset, *, needed: int) -> str:
             "it reads rows of one text each; the words of a pair or of a tagged sentence do not "
             "say its label"
         )
-    if probs.ndim != 2 or not np.allclose(probs.sum(axis=1), 1.0, atol=1e-2):
+    if not gives_one_label(probs):
         return "it is for one label a row"
     if len(unlabeled) < needed:
         return f"{len(unlabeled)} target rows are too few, {needed} are needed for these labels"

@@ -13,7 +13,12 @@ from numpy.typing import NDArray
 from xlingual.data import mix_domains
 from xlingual.errors import DataError
 from xlingual.transfer.learner import Fit, Learner
-from xlingual.transfer.pseudo_labels import choose_confident, predicted_prior, with_soft_labels
+from xlingual.transfer.pseudo_labels import (
+    choose_confident,
+    gives_one_label,
+    predicted_prior,
+    with_soft_labels,
+)
 
 __all__ = ["SelfTraining", "self_train"]
 
@@ -61,7 +66,8 @@ def self_train(
 
     It can make a poor teacher worse, so it stops, and keeps the model of the round before, when a
     class takes more than ``max_prior_ratio`` times its share or loses as much, or when the student
-    contradicts its teacher on more than a third of the rows.
+    contradicts its teacher on more than a third of the rows. For one label a row: of tagged
+    sentences and of rows with several labels it keeps the teacher.
 
     Args:
         fit: Trains a model; called as ``fit("self_training_1", rows)``.
@@ -81,7 +87,12 @@ def self_train(
         raise DataError("self-training needs target text; --target_unlabeled has no rows")
     calibrate = calibrate or (lambda probs: probs)
     result = SelfTraining(learner=teacher)
-    probs = calibrate(teacher.predict_labels(unlabeled).probs)
+    probs = teacher.predict_labels(unlabeled).probs
+    if not gives_one_label(probs):
+        result.stopped = "it is for one label a row"
+        logger.warning("self-training is left out: %s; the teacher is kept", result.stopped)
+        return result
+    probs = calibrate(probs)
     first_prior = predicted_prior(probs)
     for number, share in enumerate(shares, start=1):
         allowed = _agreed(probs, second_teacher, unlabeled)
