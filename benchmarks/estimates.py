@@ -29,6 +29,7 @@ from xlingual import (
     TransferTrainer,
     correct_label_shift,
     estimate_accuracy,
+    ngram_agreement,
 )
 from xlingual.evaluation import accuracy_under_prior
 from xlingual.evaluation.calibration import apply_calibration, fit_calibration_temperature
@@ -38,7 +39,7 @@ DOMAINS = {
     "topic": ["zh"],
 }
 EPOCHS = {"reviews": 2, "topic": 10}
-ESTIMATES = ["source", "atc", "doc", "estimate", "prior"]
+ESTIMATES = ["source", "atc", "doc", "agreement", "estimate", "prior"]
 
 
 def main() -> None:
@@ -91,11 +92,15 @@ def run(task: str, seed: int, arguments: argparse.Namespace) -> list[dict]:
         unlabeled = trainer.predict_labels(text)
         tested = trainer.predict_labels(sample(folder / f"{domain}.test.jsonl"))
         found = estimate_accuracy(
-            source_probs, validation.references, apply_calibration(unlabeled.probs, temperature)
+            source_probs,
+            validation.references,
+            apply_calibration(unlabeled.probs, temperature),
+            agreement=ngram_agreement(unlabeled.probs, text),
         )
         row = {"task": task, "seed": seed, "domain": domain}
         row["truth"] = float((tested.predictions == tested.references).mean())
         row |= {"source": found.source_accuracy.value, "atc": found.atc.value}
+        row |= {"agreement": found.agreement.value if found.agreement else None}
         row |= {"doc": found.doc.value, "estimate": found.accuracy.value}
         row |= {"low": found.accuracy.low, "high": found.accuracy.high}
         for method in ("em", "bbse"):
@@ -135,7 +140,10 @@ def table(rows: list[dict]) -> list[str]:
         group = [row for row in rows if row["task"] == task]
         truth = 100 * statistics.mean(row["truth"] for row in group)
         for name in ESTIMATES:
-            errors = [100 * (row[name] - row["truth"]) for row in group]
+            known = [row for row in group if row[name] is not None]
+            if not known:
+                continue
+            errors = [100 * (row[name] - row["truth"]) for row in known]
             lines.append(
                 f"| {task} | {len(group)} | {truth:.1f} | {name} | "
                 f"{statistics.mean(map(abs, errors)):.1f} | {statistics.mean(errors):+.1f} |"

@@ -86,6 +86,17 @@ def test_an_estimate_leaves_the_model_alone(report, shifted) -> None:
     assert done.estimates["zh"].value == pytest.approx(right, abs=0.05)
 
 
+def test_the_estimate_is_the_agreement_with_the_words(report, shifted) -> None:
+    """Every fifth row says the other thing; the model's confidences know nothing of it."""
+    said = ("前台态度太差了", "房间很舒服")
+    predicted = shifted.target.predictions
+    spoken = np.where(np.arange(1500) % 5 == 0, 1 - predicted, predicted)
+    texts = [f"{row} {said[label]}" for row, label in enumerate(spoken)]
+    done = estimate_target(shifted, report, {"zh": Dataset.from_dict({"text": texts})})
+    assert done.estimates["zh"].value == pytest.approx(0.8, abs=0.01)
+    assert done.estimates["zh"].low < 0.8 < done.estimates["zh"].high
+
+
 def test_other_shares_go_into_the_bias(report, shifted) -> None:
     done = estimate_target(shifted, report, {"zh": numbered(1500)}, correct_shift=True)
     source = report.pooled_source

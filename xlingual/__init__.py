@@ -102,6 +102,7 @@ if TYPE_CHECKING:
         encode_pairs,
         label_bitext,
         language_offset,
+        ngram_agreement,
         propagate_embeddings,
         safer_of,
         sample_few_shot,
@@ -162,7 +163,7 @@ _NAMES = {
         "RDropLoss TeacherEnsemble UncertaintyWeights adapt_source_free better_on "
         "centring_shift co_train_head co_train_labels co_trained_rows code_switch "
         "correct_label_shift encode_pairs label_bitext "
-        "language_offset propagate_embeddings safer_of sample_few_shot self_train"
+        "language_offset ngram_agreement propagate_embeddings safer_of sample_few_shot self_train"
     ),
     "translation": "translate_texts translations_of",
     "vocabulary": "TrimReport trim_vocabulary",
@@ -245,6 +246,7 @@ __all__ = [
     "merge_adapter",
     "merge_language_adapter",
     "mix_domains",
+    "ngram_agreement",
     "number_groups",
     "output_layer",
     "parse_arguments",

@@ -28,7 +28,7 @@ from xlingual.output_bias import shift_output_bias
 from xlingual.saving import clear_unfinished
 from xlingual.tasks import IGNORE_INDEX
 from xlingual.training_args import TransferArguments
-from xlingual.transfer import correct_label_shift
+from xlingual.transfer import correct_label_shift, ngram_agreement
 from xlingual.transfer.learner import Learner
 
 logger = logging.getLogger(__name__)
@@ -122,11 +122,11 @@ def estimate_target(
 ) -> TransferReport:
     """Add to a report what target text shows of the target before any of its labels is read.
 
-    That is an estimate of the accuracy on each set. With ``correct_shift`` the shares of the
-    classes are estimated first (``correct_label_shift``), and where its guard lets it the bias of
-    the output layer is moved to them, in place: the model is then one for the target, and
-    ``report`` keeps the source scores of the one before. A note in the report says what was done,
-    or why nothing was.
+    That is an estimate of the accuracy on each set, by its n-grams where they have a say. With
+    ``correct_shift`` the shares of the classes are estimated first (``correct_label_shift``), and
+    where its guard lets it the bias of the output layer is moved to them, in place: the model is
+    then one for the target, and ``report`` keeps the source scores of the one before. A note in
+    the report says what was done, or why nothing was.
 
     Args:
         trainer: The trained model; on several processes, called on all of them.
@@ -154,7 +154,8 @@ def estimate_target(
             notes=[*report.notes, f"label shift: {done or 'the model is left as it is'}; {reason}"],
             costs={**report.costs, "label_shift_corrected": float(is_corrected)},
         )
-    return report.with_estimates(outputs)
+    agreements = {name: ngram_agreement(outputs[name].probs, part) for name, part in rows.items()}
+    return report.with_estimates(outputs, agreements=agreements)
 
 
 def _move_bias(

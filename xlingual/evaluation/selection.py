@@ -32,18 +32,21 @@ class AccuracyEstimate(NamedTuple):
     """The accuracy on target rows without labels, as it is estimated.
 
     Attributes:
-        accuracy: The difference of confidences. Its interval holds what redrawing the rows of both
-            sets explains and, in quadrature, an allowance for the method's own error between two
-            languages: no confidence shows a model that is wrong and sure of it.
+        accuracy: The agreement where there is one, else the difference of confidences. Its interval
+            holds what redrawing the rows of both sets explains and, in quadrature, an allowance for
+            the method's own error between two languages: no confidence shows a model that is wrong
+            and sure of it.
         atc: Average thresholded confidence; the interval is that of redrawing alone.
         doc: Difference of confidences; the interval is that of redrawing alone.
         source_accuracy: On the labelled source rows.
+        agreement: Of the target rows with a second view of them; None where there is none.
     """
 
     accuracy: Interval
     atc: Interval
     doc: Interval
     source_accuracy: Interval
+    agreement: Interval | None = None
 
 
 def bitext_agreement(
@@ -177,7 +180,8 @@ def estimate_accuracy(
     source_references: ArrayLike,
     target_probs: ArrayLike,
     *,
-    method_error: float = 0.1,
+    agreement: ArrayLike | None = None,
+    method_error: float | None = None,
     num_resamples: int = 1000,
     confidence: float = 0.95,
     seed: int = 0,
@@ -189,17 +193,23 @@ def estimate_accuracy(
             ``(rows, num_labels)``.
         source_references: Their label ids; rows with a negative id are left out.
         target_probs: Calibrated, of target rows, as many as there are.
-        method_error: Standard error of the method beyond that of the rows. The default is the
-            larger of the mean absolute errors measured from English to Chinese: 8.6 points on
-            five domains of reviews, 10.0 on topics (embedded encoder, 5 seeds).
+        agreement: Whether a second view of each target row gives it the same label, shape
+            ``(rows,)``; of two views that err apart, one errs about as often as they disagree
+            (``ngram_agreement``, Jiang et al. 2022).
+        method_error: Standard error of the method beyond that of the rows. The default is the root
+            mean square error measured from English to Chinese (embedded encoder, 5 seeds): 8 points
+            by agreement (five domains of reviews), 10 by confidences (the same, and topics).
         num_resamples: Redraws of the rows of both sets.
         confidence: Share of the redrawn estimates that lie inside an interval.
         seed: The same seed gives the same bounds.
 
     Raises:
-        DataError: As for :func:`average_thresholded_confidence`.
+        DataError: As for :func:`average_thresholded_confidence`, or another number of agreements.
         ConfigError: ``method_error``, ``num_resamples`` or ``confidence`` out of range.
     """
+    agrees = None if agreement is None else np.asarray(agreement, dtype=float)
+    if method_error is None:
+        method_error = 0.1 if agrees is None else 0.08
     if num_resamples < 1 or method_error < 0:
         raise ConfigError(
             "expected num_resamples of 1 or more (1000 is usual) and a method_error of 0 or more; "
@@ -207,9 +217,14 @@ def estimate_accuracy(
         )
     source = _source_rows(source_probs, source_references)
     target = _checked(target_probs, "target", width=source.width)
+    if agrees is not None and agrees.shape != target.shape[:1]:
+        raise DataError(
+            f"expected one agreement for each of {len(target)} target rows; got shape "
+            f"{agrees.shape}"
+        )
     sureness, confidences = _negative_entropy(target), target.max(axis=1)
     generator = np.random.default_rng(seed)
-    redrawn: dict[str, list[float]] = {"atc": [], "doc": [], "source": []}
+    redrawn: dict[str, list[float]] = {"atc": [], "doc": [], "source": [], "agreement": []}
     for _ in range(num_resamples):
         rows = generator.integers(len(source.is_right), size=len(source.is_right))
         others = generator.integers(len(target), size=len(target))
@@ -218,23 +233,30 @@ def estimate_accuracy(
         drop = source.confidence[rows].mean() - confidences[others].mean()
         redrawn["doc"].append(float(np.clip(right.mean() - drop, 0, 1)))
         redrawn["source"].append(float(right.mean()))
+        if agrees is not None:
+            redrawn["agreement"].append(float(agrees[others].mean()))
     values = {
         "atc": _thresholded(source.sureness, source.is_right, sureness),
         "doc": difference_of_confidences(source_probs, source_references, target_probs),
         "source": float(source.is_right.mean()),
     }
+    if agrees is not None:
+        values["agreement"] = float(agrees.mean())
     intervals = {
         name: BootstrapScore(value, np.array(redrawn[name])).interval(confidence=confidence)
         for name, value in values.items()
     }
-    atc, doc = intervals["atc"], intervals["doc"]
+    found = intervals.get("agreement", intervals["doc"])
     reach = NormalDist().inv_cdf((1 + confidence) / 2) * method_error
     together = Interval(
-        doc.value,
-        max(0.0, doc.value - float(np.hypot(doc.value - doc.low, reach))),
-        min(1.0, doc.value + float(np.hypot(doc.high - doc.value, reach))),
+        found.value,
+        max(0.0, found.value - float(np.hypot(found.value - found.low, reach))),
+        min(1.0, found.value + float(np.hypot(found.high - found.value, reach))),
     )
-    return AccuracyEstimate(together, atc, doc, intervals["source"])
+    return AccuracyEstimate(
+        together, intervals["atc"], intervals["doc"], intervals["source"],
+        intervals.get("agreement"),
+    )  # fmt: skip
 
 
 class _SourceRows(NamedTuple):

@@ -22,7 +22,7 @@ from xlingual.transfer.guard import better_on, safer_of
 from xlingual.transfer.information_maximization import InformationMaximizationLoss
 from xlingual.transfer.label_shift import LabelShift, correct_label_shift
 from xlingual.transfer.mmd import MaximumMeanDiscrepancyLoss
-from xlingual.transfer.ngram_view import co_train_labels
+from xlingual.transfer.ngram_view import co_train_labels, ngram_agreement
 from xlingual.transfer.r_drop import RDropLoss
 from xlingual.transfer.self_training import self_train
 from xlingual.transfer.source_free import adapt_source_free, centroid_labels
@@ -58,6 +58,7 @@ __all__ = [
     "fuse_probs",
     "label_bitext",
     "language_offset",
+    "ngram_agreement",
     "propagate_embeddings",
     "safer_of",
     "sample_few_shot",

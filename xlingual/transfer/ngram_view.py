@@ -20,7 +20,7 @@ from xlingual.transfer.pseudo_labels import (
     predicted_prior,
 )
 
-__all__ = ["CoTrainedLabels", "co_train_labels", "ngram_gain"]
+__all__ = ["CoTrainedLabels", "co_train_labels", "ngram_agreement", "ngram_gain"]
 
 Floats = NDArray[np.float64]
 Ids = NDArray[np.int64]
@@ -137,6 +137,45 @@ def ngram_gain(probs: ArrayLike, predictions: ArrayLike, unlabeled: Dataset) -> 
     labels = found.probs.argmax(axis=1)
     after, before = np.asarray(predictions) == labels, first.argmax(axis=1) == labels
     return float(after.mean() - before.mean())
+
+
+def ngram_agreement(
+    probs: ArrayLike, unlabeled: Dataset, *, num_folds: int = 5, min_rows_per_label: int = 150
+) -> NDArray[np.bool_] | None:
+    """Whether n-grams that were fitted on a model's other predictions foretell that of a row.
+
+    Two learners that err apart disagree about as often as one of them errs (Jiang et al. 2022). The
+    second one here is naive Bayes over the n-grams of the target text, fitted on the model's
+    predictions for the other folds. It learns what the model says of most rows with a word, not
+    the slips; what the model misreads throughout it misreads as well, so the share of agreement
+    flatters. Rows with the same text share a fold.
+
+    Args:
+        probs: Of the zero-shot model on the target rows, shape ``(rows, num_labels)``; of a model
+            that was itself trained on what n-grams say, the agreement tells nothing.
+        unlabeled: These rows; a label column in them is never read.
+        num_folds: Parts of the text.
+        min_rows_per_label: With fewer rows the n-grams of a class are too rare.
+
+    Returns:
+        Shape ``(rows,)``; None where the n-grams have no say, as on pairs.
+    """
+    first = np.asarray(probs, dtype=float)
+    num_labels = first.shape[-1]
+    if _reason_against(first, unlabeled, needed=min_rows_per_label * num_labels):
+        return None
+    texts = list(unlabeled["text"])
+    ngrams = _count_ngrams(texts)
+    if ngrams is None:
+        return None
+    _, text_ids = np.unique(texts, return_inverse=True)
+    folds, predictions = text_ids % num_folds, first.argmax(axis=1)
+    agrees = np.zeros(len(first), dtype=bool)
+    for fold in range(num_folds):
+        rows, others = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
+        foretold = _fit_naive_bayes(ngrams, others, predictions[others], num_labels)[rows]
+        agrees[rows] = foretold.argmax(axis=1) == predictions[rows]
+    return agrees
 
 
 def _reason_against(probs: Floats, unlabeled: Dataset, *, needed: int) -> str:
