@@ -75,6 +75,7 @@ METHODS = {
 # The flag by which a recipe takes a zero-shot model.
 _TAKES_MODEL = {
     "unlabeled_target": "zero_shot_model", "few_shot": "zero_shot_model",
+    "language_adapters": "zero_shot_model",
     "source_free": "model_name_or_path", "distill": "teachers",
 }  # fmt: skip
 NUM_FUSED = 3  # teachers of distill_fused: of the run's own seed and the next ones

@@ -7,7 +7,8 @@ r"""A language adapter each for source and target, a task adapter over the first
 The language adapters learn by masked prediction, from the source's texts and from the target's
 (labels there are never read). The adapters are LoRA pairs, which add up; MAD-X stacks its own.
 Source rows are scored with the source's language adapter, target rows with the target's. The model
-in the folder is the latter, merged; the adapters stay in folders of their own.
+in the folder is the latter, merged; the adapters stay in folders of their own. The guard keeps the
+source's adapter, or a zero-shot model (trained, or --zero_shot_model), where the swap goes wrong.
 """
 
 from xlingual import run_recipe
@@ -15,25 +16,14 @@ from xlingual import run_recipe
 
 def main(argv: list[str]) -> None:
     """Train two language adapters and a task adapter, swap, let the guard choose, evaluate."""
-    from dataclasses import replace
+    from dataclasses import replace  # noqa: I001
 
     from xlingual import (
-        DataArguments,
-        LanguageAdapterArguments,
-        ModelArguments,
-        TransferArguments,
-        TransferTrainer,
-        load_transfer_data,
-        merge_language_adapter,
-        mix_domains,
-        parse_arguments,
-        prepare_output_dir,
-        push_run,
-        safer_of,
-        swap_language_adapter,
-        train_language_adapter,
-        write_report,
-    )
+        DataArguments, LanguageAdapterArguments, ModelArguments, TransferArguments, TransferTrainer,
+        load_transfer_data, merge_language_adapter, mix_domains, parse_arguments,
+        prepare_output_dir, push_run, safer_of, swap_language_adapter, train_language_adapter,
+        with_labels_of, write_report,
+    )  # fmt: skip
 
     model_args, data_args, method_args, args = parse_arguments(
         argv, ModelArguments, DataArguments, LanguageAdapterArguments, TransferArguments,
@@ -43,11 +33,12 @@ def main(argv: list[str]) -> None:
     prepare_output_dir(args)
     data = load_transfer_data(
         use=["source_train", "source_validation", "target_unlabeled", "target_test"],
-        required=["source_train", "target_unlabeled"],
-        rejected_to=args.output_dir,
-        seed=args.seed,
-        **vars(data_args),
-    )
+        required=["source_train", "target_unlabeled"], rejected_to=args.output_dir,
+        seed=args.seed, **vars(data_args),
+    )  # fmt: skip
+    data = with_labels_of(method_args.zero_shot_model, data)
+    given, unlabeled = method_args.zero_shot_model, mix_domains({}, data.target_unlabeled)
+    source_sets = data.evaluation_sets("source_validation", args.source_language)
     encoder, revision = model_args.model_name_or_path, model_args.model_revision
 
     def encoder_of(side, role):
@@ -65,20 +56,24 @@ def main(argv: list[str]) -> None:
             drop_last_layer=method_args.drop_last_layer, revision=revision,
         )  # fmt: skip
 
-    encoders = [encoder_of("source", "source_train"), encoder_of("target", "target_unlabeled")]
     selection_sets = data.selection_sets(args.source_language, args.target_language)
-    task_args = args.for_stage("task")
-    checkpoint = prepare_output_dir(task_args)
-    task = TransferTrainer(
-        model=encoders[0],
-        args=task_args,
-        train_dataset=data.mixture("source_train"),
-        eval_dataset=selection_sets,
-        task=data.task,
-        label_space=data.label_space,
-    )
-    task.train(resume_from_checkpoint=checkpoint)
-    task.save_model(task_args.output_dir)
+
+    def fit(stage, model, *, revision=None, ready=False):
+        stage_args = args.for_stage(stage)
+        stage_args.adapter = "none" if ready else args.adapter
+        checkpoint = prepare_output_dir(stage_args)
+        trainer = TransferTrainer(
+            model=model, args=stage_args, train_dataset=data.mixture("source_train"),
+            eval_dataset=selection_sets, task=data.task, label_space=data.label_space,
+            model_revision=revision,
+        )  # fmt: skip
+        if not ready:
+            trainer.train(resume_from_checkpoint=checkpoint)
+        return trainer
+
+    encoders = [encoder_of("source", "source_train"), encoder_of("target", "target_unlabeled")]
+    task = fit("task", encoders[0])
+    task.save_model(task.args.output_dir)
     task.accelerator.wait_for_everyone()
 
     speaking = {"task": data.task, "label_space": task.label_space}
@@ -86,21 +81,24 @@ def main(argv: list[str]) -> None:
     plain_args.adapter, plain_args.selection = "none", "last"
     unswapped, swapped = (
         TransferTrainer(
-            model=swap_language_adapter(task_args.output_dir, path, **speaking),
+            model=swap_language_adapter(task.args.output_dir, path, **speaking),
             args=plain_args,
             eval_dataset=selection_sets,
             **speaking,
         )
         for path in encoders
     )
-    kept, unlabeled = swapped, mix_domains({}, data.target_unlabeled)
+    kept, of_source = swapped, task
     if method_args.guard:
+        zero_shot = fit("zero_shot", given or encoder, revision=None if given else revision,
+                        ready=bool(given))  # fmt: skip
         kept = safer_of(unswapped, swapped, unlabeled=unlabeled)
+        kept = safer_of(zero_shot, kept, unlabeled=unlabeled)
+        of_source = zero_shot if kept is zero_shot else task
     kept.save_model(args.output_dir)
 
-    source_sets = data.evaluation_sets("source_validation", args.source_language)
     targets = data.evaluation_sets("target_test", args.target_language)
-    report = task.evaluate_transfer(source=source_sets, targets={})
+    report = of_source.evaluate_transfer(source=source_sets, targets={})
     costs = {**report.costs, "language_adapter_swapped": float(kept is swapped)}
     target_report = kept.evaluate_transfer(source={}, targets=targets)
     report = replace(report, targets=target_report.targets, costs=costs)

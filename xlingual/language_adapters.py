@@ -54,7 +54,13 @@ class LanguageAdapterArguments:
     drop_last_layer: bool = option(
         False, "Leave the language adapter out of the last layer, as MAD-X 2.0 does."
     )
-    guard: bool = option(True, "Keep the source's language adapter where the swap goes wrong.")
+    guard: bool = option(
+        True, "Keep the source's language adapter, or a zero-shot model, where the swap goes wrong."
+    )
+    zero_shot_model: str | None = option(
+        None, "Folder or hub id of the zero-shot model that the guard may keep; left out: it is "
+        "trained, with the same kind of adapter.",
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         if self.language_adapter_rank < 1 or self.language_adapter_epochs <= 0:

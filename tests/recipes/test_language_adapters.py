@@ -64,11 +64,35 @@ def test_labels_of_the_text_change_nothing(run, files, text, tmp_path):
 
 
 def test_the_guard_keeps_the_source_language(run, files, text, tmp_path, monkeypatch):
-    monkeypatch.setattr("xlingual.safer_of", lambda teacher, student, **kwargs: teacher)
+    asked = []
+
+    def first_refused(teacher, student, **kwargs):
+        asked.append((teacher, student))
+        return teacher if len(asked) == 1 else student
+
+    monkeypatch.setattr("xlingual.safer_of", first_refused)
     out = tmp_path / "out"
     start(run, files, text, out, "--guard=true")
+    unswapped, zero_shot = asked[0][0], asked[1][0]
+    assert asked[1][1] is unswapped
+    assert unswapped is not zero_shot
     assert results_of(out)["language_adapter_swapped"] == 0
     assert not (out / "adapter_config.json").exists()
+
+
+def test_the_guard_keeps_the_zero_shot_model(run, files, text, tmp_path, monkeypatch):
+    ready = tmp_path / "ready"
+    run("zero_shot", f"--output_dir={ready}", *files.flags("source_train", "target_test"))
+    monkeypatch.setattr("xlingual.safer_of", lambda teacher, student, **kwargs: teacher)
+    out = tmp_path / "out"
+    start(run, files, text, out, "--guard=true", f"--zero_shot_model={ready}")
+    assert results_of(out)["language_adapter_swapped"] == 0
+    assert same_bits(ready, out)
+    scores = [results_of(folder)["eval_zh_accuracy"] for folder in (ready, out)]
+    assert scores[0] == scores[1]
+    start(run, files, text, tmp_path / "trained", "--guard=true")
+    assert (tmp_path / "trained" / "zero_shot").is_dir()
+    assert results_of(tmp_path / "trained")["language_adapter_swapped"] == 0
 
 
 def test_started_again_it_goes_on(run, files, text, tmp_path, monkeypatch):

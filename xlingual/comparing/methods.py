@@ -77,9 +77,9 @@ _KNOWN = {
     "few_shot": _names(FewShotArguments),
     "unlabeled_target": _names(UnlabeledTargetArguments),
     "translate_train": {"guard"},
-    "language_adapters": {"guard"},
+    "language_adapters": {"guard", "zero_shot_model"},
 }
-_FROM_ZERO_SHOT = ("few_shot", "unlabeled_target")
+_FROM_ZERO_SHOT = ("few_shot", "language_adapters", "unlabeled_target")
 
 
 def plan_runs(
