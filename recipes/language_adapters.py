@@ -37,8 +37,7 @@ def main(argv: list[str]) -> None:
         seed=args.seed, **vars(data_args),
     )  # fmt: skip
     data = with_labels_of(method_args.zero_shot_model, data)
-    given, unlabeled = method_args.zero_shot_model, mix_domains({}, data.target_unlabeled)
-    source_sets = data.evaluation_sets("source_validation", args.source_language)
+    source, unlabeled = data.mixture("source_train"), mix_domains({}, data.target_unlabeled)
     encoder, revision = model_args.model_name_or_path, model_args.model_revision
 
     def encoder_of(side, role):
@@ -58,14 +57,14 @@ def main(argv: list[str]) -> None:
 
     selection_sets = data.selection_sets(args.source_language, args.target_language)
 
-    def fit(stage, model, *, revision=None, ready=False):
+    def fit(stage, start, *, revision=None, ready=None):
         stage_args = args.for_stage(stage)
         stage_args.adapter = "none" if ready else args.adapter
         checkpoint = prepare_output_dir(stage_args)
         trainer = TransferTrainer(
-            model=model, args=stage_args, train_dataset=data.mixture("source_train"),
+            model=ready or start, args=stage_args, train_dataset=source,
             eval_dataset=selection_sets, task=data.task, label_space=data.label_space,
-            model_revision=revision,
+            model_revision=None if ready else revision,
         )  # fmt: skip
         if not ready:
             trainer.train(resume_from_checkpoint=checkpoint)
@@ -90,13 +89,14 @@ def main(argv: list[str]) -> None:
     )
     kept, of_source = swapped, task
     if method_args.guard:
-        zero_shot = fit("zero_shot", given or encoder, revision=None if given else revision,
-                        ready=bool(given))  # fmt: skip
+        given = method_args.zero_shot_model
+        zero_shot = fit("zero_shot", encoder, revision=revision, ready=given)
         kept = safer_of(unswapped, swapped, unlabeled=unlabeled)
         kept = safer_of(zero_shot, kept, unlabeled=unlabeled)
         of_source = zero_shot if kept is zero_shot else task
     kept.save_model(args.output_dir)
 
+    source_sets = data.evaluation_sets("source_validation", args.source_language)
     targets = data.evaluation_sets("target_test", args.target_language)
     report = of_source.evaluate_transfer(source=source_sets, targets={})
     costs = {**report.costs, "language_adapter_swapped": float(kept is swapped)}

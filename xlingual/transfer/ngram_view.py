@@ -28,6 +28,7 @@ Ids = NDArray[np.int64]
 _UNSPACED = frozenset(("Hans", "Hant", "Hani", "Jpan", "Thai"))
 _SCRIPT_SAMPLE = 200
 _MIN_ROWS_WITH_NGRAM = 3
+_MIN_ROWS_PER_LABEL = 150
 
 
 class CoTrainedLabels(NamedTuple):
@@ -55,7 +56,7 @@ def co_train_labels(
     share: float = 0.8,
     max_prior_shift: float = 0.2,
     min_agreement: float = 2 / 3,
-    min_rows_per_label: int = 150,
+    min_rows_per_label: int = _MIN_ROWS_PER_LABEL,
 ) -> CoTrainedLabels:
     r"""Labels of target rows by their own words, learnt from what a zero-shot model is surest of.
 
@@ -96,7 +97,7 @@ def co_train_labels(
             f"expected the probabilities of {len(unlabeled)} rows, at least one; got {len(first)}"
         )
     num_labels = first.shape[-1]
-    reason = _reason_against(first, unlabeled, needed=min_rows_per_label * num_labels)
+    reason = _reason_against(first, unlabeled, min_rows_per_label)
     ngrams = None if reason else _count_ngrams(list(unlabeled["text"]))
     if ngrams is None:
         reason = reason or "no n-gram occurs in three of its rows"
@@ -140,7 +141,11 @@ def ngram_gain(probs: ArrayLike, predictions: ArrayLike, unlabeled: Dataset) -> 
 
 
 def ngram_agreement(
-    probs: ArrayLike, unlabeled: Dataset, *, num_folds: int = 5, min_rows_per_label: int = 150
+    probs: ArrayLike,
+    unlabeled: Dataset,
+    *,
+    num_folds: int = 5,
+    min_rows_per_label: int = _MIN_ROWS_PER_LABEL,
 ) -> NDArray[np.bool_] | None:
     """Whether n-grams that were fitted on a model's other predictions foretell that of a row.
 
@@ -162,7 +167,7 @@ def ngram_agreement(
     """
     first = np.asarray(probs, dtype=float)
     num_labels = first.shape[-1]
-    if _reason_against(first, unlabeled, needed=min_rows_per_label * num_labels):
+    if _reason_against(first, unlabeled, min_rows_per_label):
         return None
     texts = list(unlabeled["text"])
     ngrams = _count_ngrams(texts)
@@ -178,7 +183,7 @@ def ngram_agreement(
     return agrees
 
 
-def _reason_against(probs: Floats, unlabeled: Dataset, *, needed: int) -> str:
+def _reason_against(probs: Floats, unlabeled: Dataset, min_rows_per_label: int) -> str:
     """Why n-grams cannot say the labels of these rows; empty where they may."""
     columns = unlabeled.column_names
     if "text" not in columns or "text_pair" in columns:
@@ -188,6 +193,7 @@ def _reason_against(probs: Floats, unlabeled: Dataset, *, needed: int) -> str:
         )
     if not gives_one_label(probs):
         return "it is for one label a row"
+    needed = min_rows_per_label * probs.shape[1]
     if len(unlabeled) < needed:
         return f"{len(unlabeled)} target rows are too few, {needed} are needed for these labels"
     return ""
