@@ -79,7 +79,6 @@ _KNOWN = {
     "translate_train": {"guard"},
     "language_adapters": {"guard", "zero_shot_model"},
 }
-_FROM_ZERO_SHOT = ("few_shot", "language_adapters", "unlabeled_target")
 
 
 def plan_runs(
@@ -129,7 +128,7 @@ def plan_runs(
             given = {"source_train": data["target_train"], **tested}
             flags["source_language"] = f"{CEILING}_{target_language}"
         after = None
-        if shares_model and method.recipe in _FROM_ZERO_SHOT:
+        if shares_model and "zero_shot_model" in known:
             after = f"{BASELINE}-{seed}"
             flags["zero_shot_model"] = str(Path(output_dir, after))
         recipe = Path(recipes, f"{method.recipe}.py")
