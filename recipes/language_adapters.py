@@ -78,20 +78,18 @@ def main(argv: list[str]) -> None:
     speaking = {"task": data.task, "label_space": task.label_space}
     plain_args = args.for_stage("")
     plain_args.adapter, plain_args.selection = "none", "last"
-    unswapped, swapped = (
-        TransferTrainer(
-            model=swap_language_adapter(task.args.output_dir, path, **speaking),
-            args=plain_args,
-            eval_dataset=selection_sets,
-            **speaking,
-        )
-        for path in encoders
-    )
-    kept, of_source = swapped, task
+
+    def over(language_encoder):
+        model = swap_language_adapter(task.args.output_dir, language_encoder, **speaking)
+        return TransferTrainer(
+            model=model, args=plain_args, eval_dataset=selection_sets, **speaking
+        )  # fmt: skip
+
+    swapped = kept = over(encoders[1])
+    of_source = task
     if method_args.guard:
-        given = method_args.zero_shot_model
-        zero_shot = fit("zero_shot", encoder, revision=revision, ready=given)
-        kept = safer_of(unswapped, swapped, unlabeled=unlabeled)
+        zero_shot = fit("zero_shot", encoder, revision=revision, ready=method_args.zero_shot_model)
+        kept = safer_of(over(encoders[0]), swapped, unlabeled=unlabeled)
         kept = safer_of(zero_shot, kept, unlabeled=unlabeled)
         of_source = zero_shot if kept is zero_shot else task
     kept.save_model(args.output_dir)
