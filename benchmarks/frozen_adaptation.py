@@ -23,9 +23,9 @@ from results import percent, read_rows, spread
 
 from xlingual import FrozenEncoder, LabelSpace, get_task
 from xlingual.evaluation import gap_recovered
-from xlingual.transfer.co_training import co_train_head
-from xlingual.transfer.frozen_features import fit_linear, fuse_features
-from xlingual.transfer.linear_self_training import self_train_head
+from xlingual.transfer.data.co_training import co_train_head
+from xlingual.transfer.model.linear_head import fit_linear, fuse_features
+from xlingual.transfer.model.linear_self_training import self_train_head
 
 REVIEWS = ("hotel", "books", "computer", "phone", "clothes")
 SETS = {

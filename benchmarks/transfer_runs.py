@@ -19,15 +19,15 @@ from typing import NamedTuple
 
 from results import read_rows
 
-from xlingual.comparing.methods import METHODS as COMPARED
-from xlingual.comparing.methods import Method
+from xlingual.comparing.methods import METHODS as COMPARED, Method
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 # A run is forked from one process that has imported these: seconds are without their import.
 _IMPORTED = (
     "accelerate", "datasets", "peft", "sklearn.linear_model", "torch", "transformers.trainer",
-    "transformers.models.modernbert.modeling_modernbert", "xlingual.data", "xlingual.report",
-    "xlingual.trainer", "xlingual.transfer",
+    "transformers.models.modernbert.modeling_modernbert", "xlingual.data",
+    "xlingual.reporting.report",
+    "xlingual.training.trainer", "xlingual.transfer",
 )  # fmt: skip
 
 

@@ -24,9 +24,12 @@ from typing import Any
 
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
-from transformers import AutoTokenizer, PreTrainedTokenizerFast
-from transformers import XLMRobertaConfig as Config
-from transformers import XLMRobertaForSequenceClassification as Model
+from transformers import (
+    AutoTokenizer,
+    PreTrainedTokenizerFast,
+    XLMRobertaConfig as Config,
+    XLMRobertaForSequenceClassification as Model,
+)
 
 from xlingual.vocabulary import trim_vocabulary
 from xlingual.vocabulary.texts import corpus_files, read_texts

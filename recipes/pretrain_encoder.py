@@ -21,8 +21,7 @@ def main(argv: list[str]) -> None:
 
     from accelerate.utils import set_seed
 
-    from xlingual import parse_arguments
-    from xlingual import pretraining as pt
+    from xlingual import parse_arguments, pretraining as pt
 
     (args,) = parse_arguments(argv, *ARGUMENTS, output_dir="runs/pretrain_encoder")
     accelerator = pt.make_accelerator(args.precision)

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from xlingual.errors import ConfigError, LabelSpaceError
 from xlingual.labels import LabelSpace, normalize_label, parse_label_map

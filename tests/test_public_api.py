@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import doctest
 import importlib
 import inspect
@@ -19,14 +18,14 @@ import xlingual
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("data", "evaluation", "transfer")
 DOCUMENTED = (
-    "data.cleaning",
+    "config.parsing",
     "data.corpus",
-    "data.sources",
-    "evaluation.transfer",
+    "data.readers.cleaning",
+    "data.readers.sources",
+    "evaluation.gap",
     "labels",
     "languages",
-    "parsing",
-    "transfer.few_shot",
+    "transfer.data.few_shot",
 )
 
 
@@ -39,33 +38,15 @@ def is_sorted(names: list[str]) -> bool:
     return names == sorted(names, key=key)
 
 
-def typed_imports() -> dict[str, str]:
-    """Name -> module, of the imports under ``if TYPE_CHECKING``."""
-    tree = ast.parse(Path(xlingual.__file__).read_text(encoding="utf-8"))
-    (block,) = (
-        node for node in tree.body if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node)
-    )
-    return {
-        alias.name: node.module
-        for node in block.body
-        if isinstance(node, ast.ImportFrom)
-        for alias in node.names
-    }
-
-
-def test_the_three_lists_of_names_agree() -> None:
-    assert is_sorted(xlingual.__all__)
-    assert set(xlingual.__all__) == set(xlingual._HOMES)
-    assert typed_imports() == {name: f"xlingual.{home}" for name, home in xlingual._HOMES.items()}
-
-
-@pytest.mark.parametrize("name", xlingual.__all__)
-def test_every_name_is_there_and_explained(name: str) -> None:
-    value = getattr(xlingual, name)
-    assert name in dir(xlingual)
-    doc = inspect.getdoc(value) or ""
-    assert len(doc) > 20
-    assert not doc.startswith(f"{name}("), "the docstring that Python makes of a class is none"
+def test_every_name_is_there_and_explained() -> None:
+    assert {"TransferTrainer", "TransferArguments", "embedded_corpus"} <= set(xlingual.__all__)
+    unexplained = []
+    for name in xlingual.__all__:
+        doc = inspect.getdoc(getattr(xlingual, name)) or ""
+        # The docstring that Python makes of a class begins with its name and says nothing.
+        if name not in dir(xlingual) or len(doc) <= 20 or doc.startswith(f"{name}("):
+            unexplained.append(name)
+    assert unexplained == []
 
 
 def test_star_import_and_unknown_names() -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from xlingual.comparing import METHODS, CompareArguments, MethodArguments, plan_runs
 from xlingual.comparing.methods import BY_EVIDENCE, NOT_BY_DEFAULT
+from xlingual.config.methods import TRANSLATE_TRAIN_METHODS, UNLABELED_TARGET_METHODS
 from xlingual.errors import ConfigError
-from xlingual.method_arguments import TRANSLATE_TRAIN_METHODS, UNLABELED_TARGET_METHODS
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 DATA = {

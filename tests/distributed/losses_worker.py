@@ -17,15 +17,15 @@ from transformers import AutoTokenizer
 from tests.conftest import NEGATIVE, POSITIVE
 from xlingual import LabelSpace, TransferArguments, TransferTrainer, mix_domains
 from xlingual.data.bitext import Bitext
-from xlingual.transfer.bitext_contrast import BitextContrastLoss, encode_pairs
-from xlingual.transfer.cdan import ConditionalAdversarialLoss
-from xlingual.transfer.code_switching import code_switch
-from xlingual.transfer.consistency import ConsistencyLoss
-from xlingual.transfer.coral import CoralLoss
-from xlingual.transfer.dann import DomainAdversarialLoss
-from xlingual.transfer.loss import TransferLoss
-from xlingual.transfer.mmd import MaximumMeanDiscrepancyLoss
-from xlingual.transfer.r_drop import RDropLoss
+from xlingual.transfer.data.code_switching import code_switch
+from xlingual.transfer.loss.base import TransferLoss
+from xlingual.transfer.loss.bitext_contrast import BitextContrastLoss, encode_pairs
+from xlingual.transfer.loss.cdan import ConditionalAdversarialLoss
+from xlingual.transfer.loss.consistency import ConsistencyLoss
+from xlingual.transfer.loss.coral import CoralLoss
+from xlingual.transfer.loss.dann import DomainAdversarialLoss
+from xlingual.transfer.loss.mmd import MaximumMeanDiscrepancyLoss
+from xlingual.transfer.loss.r_drop import RDropLoss
 
 SPACE = LabelSpace(("negative", "positive"))
 PAIRS = POSITIVE + NEGATIVE

@@ -14,7 +14,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from tests.classifiers import enlarge, save_classifier
 from tests.hub.server import WRITER, Hub, serve
-from xlingual.adapters import add_adapter, complete_saved_model
+from xlingual.models.adapters import add_adapter, complete_saved_model
 from xlingual.tasks import get_task
 
 LABELS = ("差评", "好评")

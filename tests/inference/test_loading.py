@@ -22,10 +22,10 @@ from tests.classifiers import (
 )
 from tests.conftest import NEGATIVE, POSITIVE
 from tests.inference.plain import LABELS, TEXTS, write_json
+from xlingual.config.training import TransferArguments
 from xlingual.errors import ConfigError, ModelLoadError
 from xlingual.inference import Predictor, loading
-from xlingual.trainer import TransferTrainer
-from xlingual.training_args import TransferArguments
+from xlingual.training.trainer import TransferTrainer
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from scipy.special import softmax
 
 from tests.classifiers import (
@@ -181,7 +180,7 @@ def test_parts_of_speech_are_not_joined():
 
 @given(st.text(alphabet="a床 \t\r\n\u2028\u200b\u200d\x00\x0b\x85\u00ad😀👩", max_size=30))
 def test_places_of_cleaned_characters(text):
-    from xlingual.data.cleaning import clean_text
+    from xlingual.data.readers.cleaning import clean_text
 
     cleaned = clean_text(text)
     places = list(align_characters(text, cleaned))

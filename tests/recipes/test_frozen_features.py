@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from tests.recipes.commands import read_rows, results_of, write_rows
-from xlingual.transfer.frozen_features import FROZEN_CLASSIFIERS
+from xlingual.transfer.model.linear_head import FROZEN_CLASSIFIERS
 
 
 def start(run, files, out, *flags: str) -> None:

@@ -10,8 +10,8 @@ from tests.classifiers import save_classifier
 from tests.recipes.commands import read_rows, write_rows
 from tests.recipes.test_resume import same_bits
 from xlingual import LabelSpace, load_transfer_data, with_labels_of
+from xlingual.config.methods import FewShotArguments
 from xlingual.errors import ConfigError, ModelLoadError
-from xlingual.method_arguments import FewShotArguments
 
 TEXT = (
     "unlabeled_target", "--confidence_threshold=0.01", "--self_training_rounds=2",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from xlingual.tasks import IGNORE_INDEX
-from xlingual.transfer.loss import LossInputs
+from xlingual.transfer.loss.base import LossInputs
 
 HIDDEN, NUM_LABELS = 6, 3
 

@@ -10,8 +10,7 @@ from tests.translation.conftest import ENGLISH, make_marian
 from xlingual import translate_texts, translations_of
 from xlingual.errors import ConfigError, DataError, ModelLoadError, OutputError
 from xlingual.languages import detect_language
-from xlingual.translation import Translator
-from xlingual.translation import translator as translator_module
+from xlingual.translation import Translator, translator as translator_module
 
 SHORT = {"max_length": 12}
 

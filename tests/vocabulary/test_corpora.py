@@ -8,14 +8,13 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from safetensors import SafetensorError
 from transformers import AutoModel, AutoTokenizer, BertConfig, ByT5Tokenizer
 
 from tests.vocabulary.tiny_tokenizers import FOREIGN, KINDS, TEXTS, fast, trained
 from xlingual.errors import ConfigError, DataError, ModelLoadError, OutputError
-from xlingual.vocabulary import trim_vocabulary, weights
+from xlingual.vocabulary import trim_vocabulary, weight_rows
 
 CHARACTERS = sorted({*"".join(TEXTS), " "})
 
@@ -164,7 +163,7 @@ def test_a_full_disk_leaves_nothing(
     def fail(*args: object, **settings: object) -> None:
         raise error
 
-    monkeypatch.setattr(weights, "save_file", fail)
+    monkeypatch.setattr(weight_rows, "save_file", fail)
     with pytest.raises(OutputError, match="cannot write"):
         trim_vocabulary(model, tmp_path / "small", languages="en")
     assert list(tmp_path.iterdir()) == []

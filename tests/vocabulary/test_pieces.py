@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer, models
 
-from xlingual.vocabulary.folders import write_configs
+from xlingual.vocabulary.output_folder import write_configs
 from xlingual.vocabulary.pieces import fixed_tokens, rebuild, unknown_paths
 
 

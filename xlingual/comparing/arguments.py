@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any
 
-from xlingual.arguments import option
 from xlingual.comparing.methods import METHODS, NOT_BY_DEFAULT
+from xlingual.config.methods import FewShotArguments, UnlabeledTargetArguments
+from xlingual.config.options import option
 from xlingual.data import TransferData, mix_domains
 from xlingual.data.corpus import ROLES
 from xlingual.errors import ConfigError
-from xlingual.method_arguments import FewShotArguments, UnlabeledTargetArguments
 
 __all__ = [
     "CompareArguments",

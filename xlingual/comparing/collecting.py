@@ -24,7 +24,7 @@ from xlingual.evaluation.comparison import (
     mean_of_sets,
     resample_methods,
 )
-from xlingual.evaluation.selection import (
+from xlingual.evaluation.estimates import (
     average_thresholded_confidence,
     difference_of_confidences,
 )

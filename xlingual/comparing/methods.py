@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from xlingual.comparing.running import ComparedRun
-from xlingual.method_arguments import FewShotArguments, UnlabeledTargetArguments
+from xlingual.config.methods import FewShotArguments, UnlabeledTargetArguments
 
 __all__ = ["BY_EVIDENCE", "METHODS", "NOT_BY_DEFAULT", "Method", "plan_runs"]
 

@@ -13,12 +13,12 @@ from typing import Any
 from accelerate import PartialState
 from datasets import Dataset, concatenate_datasets
 
-from xlingual.data.cleaning import find_overlap, write_rejected
-from xlingual.data.columns import Columns
 from xlingual.data.corpus import ROLES, embedded_corpus
-from xlingual.data.loading import load_source
 from xlingual.data.mixing import mix_domains
-from xlingual.data.sources import parse_sources
+from xlingual.data.readers.cleaning import find_overlap, write_rejected
+from xlingual.data.readers.columns import Columns
+from xlingual.data.readers.loading import load_source
+from xlingual.data.readers.sources import parse_sources
 from xlingual.errors import ConfigError, LabelSpaceError
 from xlingual.labels import LabelSpace, parse_label_map
 from xlingual.tasks import Task, get_task

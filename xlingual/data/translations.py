@@ -9,12 +9,12 @@ from pathlib import Path
 from datasets import Dataset, Value
 
 from xlingual.data.bitext import open_text
-from xlingual.data.cleaning import UnusableRowError, clean_field
 from xlingual.data.collating import VIEW_PREFIX
-from xlingual.data.columns import Columns, resolve_columns
 from xlingual.data.corpus import embedded_corpus
-from xlingual.data.loading import open_source
-from xlingual.data.sources import parse_sources
+from xlingual.data.readers.cleaning import UnusableRowError, clean_field
+from xlingual.data.readers.columns import Columns, resolve_columns
+from xlingual.data.readers.loading import open_source
+from xlingual.data.readers.sources import parse_sources
 from xlingual.errors import DataError
 from xlingual.languages import detect_language
 from xlingual.tasks import Task, get_task

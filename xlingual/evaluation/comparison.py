@@ -27,6 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xlingual.errors import ConfigError, DataError
+from xlingual.evaluation.gap import gap_recovered
 from xlingual.evaluation.intervals import BootstrapScore, Interval
 from xlingual.evaluation.scores import (
     FloatArray,
@@ -35,7 +36,6 @@ from xlingual.evaluation.scores import (
     count_label_set_pairs,
     scores_from_counts,
 )
-from xlingual.evaluation.transfer import gap_recovered
 
 __all__ = [
     "MethodComparison",

@@ -26,8 +26,7 @@ from typing import Any
 import evaluate
 import numpy as np
 import numpy.typing as npt
-from datasets import Features, Value
-from datasets import Sequence as SequenceFeature
+from datasets import Features, Sequence as SequenceFeature, Value
 
 from xlingual.errors import ConfigError, DataError
 from xlingual.evaluation.label_arrays import check_label_names, labelled_ids

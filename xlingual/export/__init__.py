@@ -1,7 +1,7 @@
 """ONNX: a trained classifier as graphs in fp32 and int8 that run without PyTorch."""
 
+from xlingual.export.export_report import ExportReport
 from xlingual.export.exporting import export_onnx
-from xlingual.export.report import ExportReport
 from xlingual.inference.onnx_session import PRECISIONS, load_onnx_model
 
 __all__ = ["PRECISIONS", "ExportReport", "export_onnx", "load_onnx_model"]

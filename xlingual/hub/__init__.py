@@ -1,6 +1,6 @@
 """Pushing a finished model to a hub: Hugging Face and its mirrors, and ModelScope.
 
-``xlingual.hub.training`` holds what a trainer needs; it imports torch, and these two do not.
+``xlingual.training.pushing`` holds what a trainer needs; it imports torch, and these two do not.
 """
 
 from xlingual.hub.client import push_folder

@@ -28,7 +28,7 @@ from huggingface_hub.errors import (
 from huggingface_hub.utils import validate_repo_id
 
 from xlingual.errors import ConfigError, OutputError
-from xlingual.hub.folder import check_labels, label_space_of, read_model_folder
+from xlingual.hub.contents import check_labels, label_space_of, read_model_folder
 from xlingual.hub.retries import how_to_push_later, with_retries
 from xlingual.labels import LabelSpace
 

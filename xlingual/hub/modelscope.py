@@ -13,7 +13,13 @@ from typing import Any
 
 from xlingual.errors import MissingDependencyError, OutputError, XlingualError, require
 from xlingual.hub.client import check_repo_id
-from xlingual.hub.folder import ModelFolder, check_labels, label_space_of, read_model_folder, scrub
+from xlingual.hub.contents import (
+    ModelFolder,
+    check_labels,
+    label_space_of,
+    read_model_folder,
+    scrub,
+)
 from xlingual.labels import LabelSpace
 
 __all__ = ["push_to_modelscope"]

@@ -12,7 +12,7 @@ from huggingface_hub import constants
 from huggingface_hub.errors import HTTPError
 
 from xlingual.errors import ConfigError, OutputError, XlingualError
-from xlingual.hub.folder import scrub
+from xlingual.hub.contents import scrub
 
 __all__ = ["how_to_push_later", "with_retries"]
 

@@ -8,8 +8,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from xlingual.data.columns import Columns
-from xlingual.data.tables import Row
+from xlingual.data.readers.columns import Columns
+from xlingual.data.readers.tables import Row
 from xlingual.errors import ConfigError, OutputError
 from xlingual.inference.lines import AnsweredLines
 from xlingual.inference.part_file import PartFile, fingerprint

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from xlingual.data.tables import Row
+from xlingual.data.readers.tables import Row
 from xlingual.inference.predictor import Predictor
 from xlingual.inference.results import Prediction
 from xlingual.inference.tables import InputColumns

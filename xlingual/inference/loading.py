@@ -15,7 +15,7 @@ from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 
 from xlingual.errors import ConfigError, ModelLoadError, XlingualError
 from xlingual.inference.batches import Session
-from xlingual.inference.folders import (
+from xlingual.inference.model_folder import (
     base_folder,
     check_files,
     has_tokenizer,

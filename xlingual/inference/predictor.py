@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
-from xlingual.data.cleaning import UnusableRowError
+from xlingual.data.readers.cleaning import UnusableRowError
 from xlingual.errors import ConfigError
 from xlingual.inference.batches import Encoded, Session, run_batches
 from xlingual.inference.loading import load_classifier

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from xlingual.data.cleaning import UnusableRowError, clean_field, clean_text
+from xlingual.data.readers.cleaning import UnusableRowError, clean_field, clean_text
 from xlingual.inference.batches import Encoded
 from xlingual.inference.spans import join_tokens
 

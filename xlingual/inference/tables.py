@@ -10,12 +10,12 @@ from functools import partial
 from itertools import chain, islice
 from typing import NamedTuple
 
-from xlingual.data.arrow_tables import open_parquet
-from xlingual.data.columns import Columns, resolve_columns
-from xlingual.data.delimited import open_delimited, open_lines
-from xlingual.data.json_files import open_json_lines
-from xlingual.data.sources import file_format
-from xlingual.data.tables import Row, Table
+from xlingual.data.readers.arrow_tables import open_parquet
+from xlingual.data.readers.columns import Columns, resolve_columns
+from xlingual.data.readers.delimited import open_delimited, open_lines
+from xlingual.data.readers.json_files import open_json_lines
+from xlingual.data.readers.sources import file_format
+from xlingual.data.readers.tables import Row, Table
 from xlingual.errors import ColumnError, ConfigError, DataError
 from xlingual.tasks import Task, get_task
 

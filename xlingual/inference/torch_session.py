@@ -14,10 +14,10 @@ import transformers
 from safetensors.torch import load_file
 from torch import nn
 
+from xlingual.config.training import has_bf16
 from xlingual.errors import ConfigError, ModelLoadError
-from xlingual.modeling import quiet_load_report
+from xlingual.models.loading import quiet_load_report
 from xlingual.tasks import Task
-from xlingual.training_args import has_bf16
 
 __all__ = ["TorchSession", "load_torch_session", "position_limit"]
 

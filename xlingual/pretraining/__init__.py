@@ -16,7 +16,6 @@ from xlingual.pretraining.build import (
     start_encoder,
 )
 from xlingual.pretraining.context import BatchMaker, ContextObjective
-from xlingual.pretraining.continued import continue_pretraining
 from xlingual.pretraining.corpus import EncodedCorpus, encode_bitexts, split_held_out
 from xlingual.pretraining.encoder import (
     build_encoder,
@@ -34,6 +33,7 @@ from xlingual.pretraining.sources import (
 from xlingual.pretraining.static import contrastive_embeddings, svd_embeddings
 from xlingual.pretraining.tokenizer import train_tokenizer
 from xlingual.pretraining.training import train_context
+from xlingual.transfer.loop.continued_pretraining import continue_pretraining
 
 __all__ = [
     "BatchMaker",

@@ -12,9 +12,13 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 from numpy.typing import NDArray
-from transformers import AutoModelForMaskedLM, PreTrainedTokenizerFast
-from transformers import ModernBertForMaskedLM as Encoder
+from transformers import (
+    AutoModelForMaskedLM,
+    ModernBertForMaskedLM as Encoder,
+    PreTrainedTokenizerFast,
+)
 
+from xlingual.config.training import has_bf16
 from xlingual.data.bitext import Bitext
 from xlingual.data.dictionary import simplified_characters
 from xlingual.errors import ConfigError, ModelLoadError
@@ -23,7 +27,6 @@ from xlingual.pretraining.encoder import build_encoder, retrieval_accuracy, save
 from xlingual.pretraining.sources import PretrainingSources, sample_texts
 from xlingual.pretraining.static import contrastive_embeddings, svd_embeddings
 from xlingual.pretraining.tokenizer import train_tokenizer
-from xlingual.training_args import has_bf16
 
 __all__ = [
     "RetrievalLog",

@@ -32,7 +32,7 @@ from xlingual.pretraining.objectives import (
     bag_of_words_loss,
     masked_prediction_loss,
 )
-from xlingual.transfer.contrastive import info_nce
+from xlingual.transfer.loss.info_nce import info_nce
 
 __all__ = ["BatchMaker", "ContextObjective", "parameter_groups"]
 

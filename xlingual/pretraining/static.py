@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from tqdm.auto import trange
 
 from xlingual.pretraining.corpus import EncodedCorpus, Rows
-from xlingual.transfer.contrastive import info_nce
+from xlingual.transfer.loss.info_nce import info_nce
 
 __all__ = ["StaticTable", "contrastive_embeddings", "svd_embeddings"]
 

@@ -1,7 +1,7 @@
 """What leaves a run: checked for lost parameters, read back, and never half-written."""
 
+from xlingual.saving.beside import clear_unfinished, folder_beside, whole_checkpoint, write_errors
 from xlingual.saving.completeness import check_complete
-from xlingual.saving.folders import clear_unfinished, folder_beside, whole_checkpoint, write_errors
 from xlingual.saving.merging import merge_adapter
 from xlingual.saving.readback import check_read_back
 from xlingual.saving.trained import finish_saved

@@ -13,11 +13,11 @@ import transformers
 from safetensors import safe_open
 from transformers import AutoConfig, AutoTokenizer
 
-from xlingual.adapters import ADAPTER_TENSOR, base_fingerprint, write_readable_config
 from xlingual.errors import ModelLoadError, OutputError
-from xlingual.modeling import quiet_load_report
+from xlingual.models.adapters import ADAPTER_TENSOR, base_fingerprint, write_readable_config
+from xlingual.models.loading import quiet_load_report
+from xlingual.saving.beside import write_errors
 from xlingual.saving.completeness import check_complete, plain_name
-from xlingual.saving.folders import write_errors
 from xlingual.saving.readback import check_read_back, logits_of, probe_batch
 
 __all__ = ["merge_adapter"]

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from xlingual.errors import SaveError
-from xlingual.modeling import quiet_load_report
+from xlingual.models.loading import quiet_load_report
 from xlingual.saving.completeness import plain_name
 
 __all__ = [

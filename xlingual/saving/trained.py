@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from xlingual.adapters import complete_saved_model
+from xlingual.models.adapters import complete_saved_model
 from xlingual.saving.completeness import check_complete
 from xlingual.saving.readback import check_read_back, probe_batch
 

@@ -8,12 +8,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from xlingual.data.cleaning import clean_text
-from xlingual.data.columns import Columns, resolve_columns
-from xlingual.data.loading import OPENERS
-from xlingual.data.sources import file_format, parse_sources
-from xlingual.data.tables import Table
-from xlingual.data.text_files import has_undecodable
+from xlingual.data.readers.cleaning import clean_text
+from xlingual.data.readers.columns import Columns, resolve_columns
+from xlingual.data.readers.loading import OPENERS
+from xlingual.data.readers.sources import file_format, parse_sources
+from xlingual.data.readers.tables import Table
+from xlingual.data.readers.text_files import has_undecodable
 from xlingual.errors import ColumnError, DataError
 from xlingual.tasks import get_task
 

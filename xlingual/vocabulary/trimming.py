@@ -15,8 +15,8 @@ from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerBase
 
 from xlingual.errors import ConfigError, DataError, ModelLoadError, OutputError
-from xlingual.modeling import load_tokenizer
-from xlingual.vocabulary.folders import (
+from xlingual.models.loading import load_tokenizer
+from xlingual.vocabulary.output_folder import (
     ID_KEYS,
     carry_along,
     folder_beside,
@@ -25,21 +25,21 @@ from xlingual.vocabulary.folders import (
     write_json,
 )
 from xlingual.vocabulary.pieces import KINDS, rebuild
-from xlingual.vocabulary.report import (
+from xlingual.vocabulary.selection import Usage, count_scripts, count_usage, select_tokens
+from xlingual.vocabulary.texts import corpus_files, read_texts
+from xlingual.vocabulary.trim_report import (
     TrimReport,
     measure_coverage,
     measure_sizes,
     warn_of_strangers,
 )
-from xlingual.vocabulary.selection import Usage, count_scripts, count_usage, select_tokens
-from xlingual.vocabulary.texts import corpus_files, read_texts
 from xlingual.vocabulary.verification import (
     check_ids,
     compare_pieces,
     plain_backend,
     probe_texts,
 )
-from xlingual.vocabulary.weights import cut_weights, stored_parameters, weight_files
+from xlingual.vocabulary.weight_rows import cut_weights, stored_parameters, weight_files
 
 __all__ = ["trim_vocabulary"]
 

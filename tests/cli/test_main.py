@@ -1,0 +1,210 @@
+"""How a recipe is run as a program; the recipes themselves are tested in tests/recipes."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+from argparse import Namespace
+from collections.abc import Iterator
+from importlib import metadata
+
+import pytest
+
+from xlingual import cli, run_recipe
+from xlingual.errors import ConfigError, LabelSpaceError, OutputError
+
+
+@pytest.fixture(autouse=True)
+def _as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """``run_recipe`` sets up logging for a whole process; a test must not."""
+    for name in ("HF_HUB_DISABLE_PROGRESS_BARS", "TRANSFORMERS_VERBOSITY"):
+        monkeypatch.setenv(name, os.environ.get(name, ""))
+    package = logging.getLogger("xlingual")
+    before = (package.handlers, package.propagate, package.level)
+    yield
+    package.handlers, package.propagate, level = before
+    package.setLevel(level)
+
+
+def test_a_recipe_gets_the_arguments() -> None:
+    seen: list[list[str]] = []
+    run_recipe(seen.append, ("--source_train", "酒店.csv"))
+    assert seen == [["--source_train", "酒店.csv"]]
+
+
+def test_without_arguments_those_of_the_process(monkeypatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["recipe.py", "seed=3"])
+    seen: list[list[str]] = []
+    run_recipe(seen.append)
+    assert seen == [["seed=3"]]
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["-h"], ["seed=3", "--help"]])
+def test_help_is_the_docstring_and_the_flags(capsys, argv: list[str]) -> None:
+    def recipe(argv: list[str]) -> None:
+        raise AssertionError("help runs nothing")
+
+    run_recipe(recipe, argv)
+    said = capsys.readouterr().out
+    assert said.startswith("How a recipe is run as a program;")
+    for flag in ("--model_name_or_path", "--target_unlabeled", "--label_map", "--help_all"):
+        assert flag in said
+
+
+@pytest.mark.parametrize(
+    "error", [ConfigError, LabelSpaceError, OutputError], ids=lambda kind: kind.__name__
+)
+def test_our_errors_are_one_line_and_code_2(capsys, error: type[Exception]) -> None:
+    def recipe(argv: list[str]) -> None:
+        raise error("标签不同：\n  'positive'，want 'good'")
+
+    with pytest.raises(SystemExit) as stopped:
+        run_recipe(recipe, [])
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err == "\nerror: 标签不同： 'positive'，want 'good'\n"
+
+
+def test_an_interruption_says_how_to_go_on(capsys) -> None:
+    def recipe(argv: list[str]) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as stopped:
+        run_recipe(recipe, [])
+    assert stopped.value.code == 130
+    assert "--resume_from_checkpoint true" in capsys.readouterr().err
+
+
+def test_a_bug_is_not_hidden() -> None:
+    def recipe(argv: list[str]) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run_recipe(recipe, [])
+
+
+@pytest.mark.parametrize(("rank", "is_said"), [(None, True), ("0", True), ("1", False)])
+def test_what_is_said_aloud_is_said_once(monkeypatch, capsys, rank: str | None, is_said) -> None:
+    monkeypatch.delenv("RANK", raising=False)
+    if rank is not None:
+        monkeypatch.setenv("RANK", rank)
+
+    def recipe(argv: list[str]) -> None:
+        logging.getLogger("xlingual.data.readers.loading").info("列 '评论' 当作 text")
+
+    for _ in range(2):
+        run_recipe(recipe, [])
+    said = capsys.readouterr()
+    assert said.err == "列 '评论' 当作 text\n" * 2 * is_said
+    assert said.out == ""
+
+
+def test_the_list_of_recipes_has_their_first_lines(capsys) -> None:
+    cli.main(["--help"])
+    said = capsys.readouterr().out
+    assert "  zero_shot          English labels only: train on the source" in said
+    assert said.startswith("usage: xlingual RECIPE")
+
+
+def test_version(capsys, monkeypatch) -> None:
+    monkeypatch.setattr(metadata, "version", lambda package: f"9.9 of {package}")
+    cli.main(["--version"])
+    assert capsys.readouterr().out == "xlingual 9.9 of xlingual\n"
+
+
+def test_an_unknown_recipe(capsys) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["zero_shots"])
+    assert stopped.value.code == 2
+    error = capsys.readouterr().err
+    assert "no recipe or command 'zero_shots'; there are " in error
+    assert all(f" {name}," in error for name in ("few_shot", "zero_shot", "predict", "push"))
+
+
+def test_environment_without_some_packages(monkeypatch) -> None:
+    def version(package: str) -> str:
+        if package in ("peft", "xlingual"):
+            raise metadata.PackageNotFoundError(package)
+        return "1.0"
+
+    monkeypatch.setattr(metadata, "version", version)
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    monkeypatch.setenv("HF_ENDPOINT", "https://mirror.example")
+    monkeypatch.delenv("HF_HOME", raising=False)
+    found = cli.environment()
+    assert found["peft"] == "not installed"
+    assert found["torch"] == "1.0"
+    assert found["xlingual"]
+    assert found["HF_ENDPOINT"] == "https://mirror.example"
+    assert (found["HF_TOKEN"], found["HF_HOME"]) == ("set", "unset")
+    assert "hf_secret" not in str(found)
+
+
+@pytest.fixture
+def launched(monkeypatch) -> list[Namespace]:
+    """What accelerate would launch."""
+    commands: list[Namespace] = []
+    monkeypatch.setattr("accelerate.commands.launch.launch_command", commands.append)
+    return commands
+
+
+@pytest.mark.parametrize("joined", [True, False])
+def test_accelerate_config_by_file(tmp_path, launched, joined: bool) -> None:
+    path = tmp_path / "两卡.yaml"
+    path.write_text("distributed_type: MULTI_GPU\n", encoding="utf-8")
+    flag = [f"--accelerate_config={path}"] if joined else ["--accelerate_config", str(path)]
+    cli.main(["joint", "seed=3", *flag, "--adapter", "lora"])
+    (command,) = launched
+    assert command.config_file == str(path)
+    assert command.training_script.endswith("joint.py")
+    assert command.training_script_args == ["seed=3", "--adapter", "lora"]
+
+
+@pytest.mark.parametrize(
+    ("failed", "code", "words"),
+    [
+        (2, 2, ""),  # the recipe has said why
+        (1, 1, "error: a process of the run ended with exit code 1"),
+        (-9, 137, "exit code -9"),  # killed, as a shell says it
+    ],
+)
+def test_what_was_launched_fails(monkeypatch, tmp_path, capsys, failed, code, words) -> None:
+    def launch(arguments: Namespace) -> None:
+        raise subprocess.CalledProcessError(failed, "python")
+
+    monkeypatch.setattr("accelerate.commands.launch.launch_command", launch)
+    path = tmp_path / "cpu.yaml"
+    path.write_text("distributed_type: 'NO'\n", encoding="utf-8")
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["joint", f"--accelerate_config={path}"])
+    assert stopped.value.code == code
+    said = capsys.readouterr().err
+    assert words in said
+    assert bool(words) == bool(said)
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--accelerate_config"], "needs the name of a shipped config, or a file"),
+        (["--accelerate_config", "没有"], "--accelerate_config 没有: no such file; shipped are "),
+    ],
+)
+def test_accelerate_config_that_is_not_there(capsys, launched, flags, words: str) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["joint", *flags])
+    assert stopped.value.code == 2
+    assert words in capsys.readouterr().err
+    assert launched == []
+
+
+def test_a_recipe_leaves_its_process_group(tmp_path) -> None:
+    from torch import distributed
+
+    def recipe(argv: list[str]) -> None:
+        start = f"file://{tmp_path / 'group'}"
+        distributed.init_process_group("gloo", init_method=start, rank=0, world_size=1)
+
+    run_recipe(recipe, [])
+    assert not distributed.is_initialized()

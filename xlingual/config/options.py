@@ -1,0 +1,75 @@
+"""Which model and which data: the arguments that all recipes share.
+
+Light on purpose (no torch): a recipe can show them at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from xlingual.errors import ConfigError
+
+__all__ = ["ADAPTERS", "DataArguments", "ModelArguments", "option"]
+
+ADAPTERS = ("none", "lora", "dora", "ia3")
+
+
+def option(default: Any, text: str) -> Any:
+    """A dataclass field with its default and the text that ``--help`` shows."""
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass
+class ModelArguments:
+    """Which pretrained encoder to start from."""
+
+    model_name_or_path: str | None = option(
+        None, "Folder or hub id of a pretrained encoder; left out: the embedded bilingual encoder."
+    )
+    model_revision: str | None = option(None, "Branch, tag or commit of the model on the hub.")
+    license: str | None = option(
+        None, "Licence for the model card, where the base model's card names none."
+    )
+
+
+@dataclass
+class DataArguments:
+    """Which data, in which columns, with which labels.
+
+    Each data argument takes a local file (csv, tsv, json, jsonl, parquet, conll, optionally
+    gzipped), a folder written by ``datasets``, or ``hub_id[:config][@split]``; several,
+    comma-separated, each ``[name=]path[*weight]``. With none given, a recipe runs on the embedded
+    corpus.
+    """
+
+    task: str = option("sequence", "sequence, pair or multi_label.")
+    source_train: str | None = option(None, "Labelled source (English) training data.")
+    source_validation: str | None = option(
+        None, "Labelled source validation data; left out: a tenth of source_train is held out."
+    )
+    target_train: str | None = option(
+        None, "Labelled target (Chinese) training data, for few_shot and joint."
+    )
+    target_unlabeled: str | None = option(None, "Target text; a label column in it is never read.")
+    target_validation: str | None = option(
+        None, "Labelled target validation data; used only by an oracle selection (target_dev)."
+    )
+    target_test: str | None = option(
+        None, "Labelled target test data: read after training, for the figures."
+    )
+    text_column: str | None = option(None, "Column of the text.")
+    text_pair_column: str | None = option(None, "Column of the second text of a pair.")
+    label_column: str | None = option(None, "Column of the label(s).")
+    tokens_column: str | None = option(None, "Column of tokens.")
+    tags_column: str | None = option(None, "Column of tags.")
+    domain_column: str | None = option(None, "Column of a domain name.")
+    weight_column: str | None = option(None, "Column of a factor on the row's loss.")
+    label_map: str | None = option(None, 'Renames labels at load: "1=positive,0=negative".')
+    max_train_rows: int | None = option(
+        None, "Train on at most so many rows of each set, for a quick trial."
+    )
+
+    def __post_init__(self) -> None:
+        if self.max_train_rows is not None and self.max_train_rows < 1:
+            raise ConfigError(f"--max_train_rows must be at least 1; got {self.max_train_rows}")

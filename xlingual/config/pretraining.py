@@ -1,0 +1,53 @@
+"""The flags of building an encoder; without torch, so that ``--help`` answers at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from xlingual.config.options import option
+from xlingual.errors import ConfigError
+
+__all__ = ["PretrainEncoderArguments"]
+
+
+@dataclass
+class PretrainEncoderArguments:
+    """What an encoder is built from, its size, and how it is trained."""
+
+    bitext: str = option("", "english<TAB>chinese files, gzipped or not: a.tsv*2,b.tsv.gz")
+    dictionary: str | None = option(None, "CC-CEDICT, or two columns with a tab.")
+    dictionary_weight: float = option(3.0, "Weight of its entries as pairs.")
+    monolingual: str | None = option(
+        None, "Text for masked prediction, one sentence a line (with --encoder)."
+    )
+    encoder: str | None = option(
+        None, "Train this ModernBERT folder or hub id further, with its tokenizer."
+    )
+    output_dir: str | None = option(None, "The encoder goes to OUTPUT_DIR/encoder.")
+    vocab_size: int = option(18_000, "Pieces of the tokenizer.")
+    max_chinese_characters: int = option(4, "Longest Chinese piece.")
+    dim: int = option(256, "Width of the embeddings and the layers.")
+    num_layers: int = option(3, "Context layers.")
+    intermediate_size: int = option(512, "Width of the gated MLP.")
+    static_start: str = option("svd", "Start of stage 0: svd or random.")
+    static_steps: int = option(2000, "Contrastive steps of stage 0.")
+    steps: int = option(8000, "Steps of stage 1; one second each on two cores.")
+    learning_rate: float = option(8e-4, "Peak learning rate of stage 1.")
+    embedding_scale: float = option(0.03, "Learning rate of the embeddings, as a share of it.")
+    contrast_batch: int = option(256, "Pairs in a contrastive step.")
+    prediction_batch: int = option(96, "Pairs in a masked-prediction step.")
+    prediction_every: int = option(4, "Every so manieth step predicts; 0 never.")
+    bag_of_words_weight: float = option(0.2, "Weight of the translation bag-of-words loss.")
+    switch_probability: float = option(0.1, "Share of code-switched tokens; 0 for none.")
+    max_length: int = option(64, "Tokens of a sentence.")
+    save_every: int = option(500, "Steps between checkpoints.")
+    precision: str = option("auto", "auto (bf16 if native), no or bf16.")
+    seed: int = option(0, "Of every draw.")
+
+    def __post_init__(self) -> None:
+        for name, known in (
+            ("static_start", ("svd", "random")),
+            ("precision", ("auto", "no", "bf16")),
+        ):
+            if getattr(self, name) not in known:
+                raise ConfigError(f"--{name} takes {', '.join(known)}; got {getattr(self, name)!r}")

@@ -1,0 +1,307 @@
+"""From a data source to a ``datasets.Dataset`` in canonical columns, and the rows that did not fit.
+
+Canonical columns: ``text`` (and ``text_pair``, or ``tokens``), the task's label column (``label``,
+``labels`` or ``tags``; ``None`` where a row has no label) and ``domain_name``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import math
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+from xlingual.data.readers.arrow_tables import open_folder, open_hub, open_parquet
+from xlingual.data.readers.cleaning import UnusableRowError, clean_field, clean_text, clean_tokens
+from xlingual.data.readers.columns import Columns, resolve_columns
+from xlingual.data.readers.conll import open_conll
+from xlingual.data.readers.delimited import open_delimited, open_lines
+from xlingual.data.readers.json_files import open_json, open_json_lines
+from xlingual.data.readers.label_values import LabelReader
+from xlingual.data.readers.sources import FILE_FORMATS, DataSource, file_format, looks_local
+from xlingual.data.readers.tables import Row, Table
+from xlingual.errors import ConfigError, DataError
+from xlingual.labels import LabelSpace
+from xlingual.tasks import Task
+
+if TYPE_CHECKING:
+    from datasets import Dataset, Features
+
+__all__ = ["OPENERS", "LabelPolicy", "LoadedData", "load_source", "open_source"]
+
+logger = logging.getLogger(__name__)
+
+LabelPolicy = Literal["required", "optional", "drop"]
+"""Rows must have a label, may have one, or their labels are not even read."""
+
+_CHUNK_SIZE = 10_000
+_LONGEST_RAW = 10_000
+OPENERS: dict[str, Callable[[str], Table]] = {
+    "csv": partial(open_delimited, delimiter=","),
+    "tsv": partial(open_delimited, delimiter="\t"),
+    "txt": open_lines,
+    "json": open_json,
+    "jsonl": open_json_lines,
+    "parquet": open_parquet,
+    "conll": open_conll,
+}
+
+
+@dataclass(frozen=True)
+class LoadedData:
+    """A data set that is ready to be encoded.
+
+    Args:
+        source: Where it came from.
+        dataset: The usable rows in canonical columns, in the order of the file.
+        rejected: One dict a rejected row: ``file``, ``row`` (1-based line or row), ``reason`` and
+            ``content``, what stood there.
+        columns_used: Canonical column -> column of the file.
+    """
+
+    source: DataSource
+    dataset: Dataset
+    rejected: list[dict[str, Any]]
+    columns_used: dict[str, str]
+
+
+def load_source(
+    source: DataSource,
+    *,
+    task: Task,
+    columns: Columns | None = None,
+    label_map: Mapping[str, str] | None = None,
+    label_space: LabelSpace | None = None,
+    labels: LabelPolicy = "required",
+) -> LoadedData:
+    """Read one data set.
+
+    Args:
+        source: What to read, from :func:`parse_sources`.
+        task: Which input and label columns there must be.
+        columns: Column names given by the user; the others are guessed.
+        label_map: Renames labels, old name -> new.
+        label_space: Rejects rows with labels outside it. Without it all labels pass, and
+            ``LabelSpace.check_covers`` can compare whole sets.
+        labels: ``"required"`` rejects rows without a label; ``"optional"`` keeps them with
+            ``None``; ``"drop"`` never looks at the label column, whatever is in it, and neither
+            labels nor unused columns appear in ``rejected``.
+
+    Returns:
+        The usable rows and the rejected ones; the number of the latter is a logged warning.
+
+    Raises:
+        DataError: The source does not exist, cannot be read, or has no usable row.
+        ColumnError: A column is missing, misspelt or there twice.
+
+    Example:
+        >>> loaded = load_source(DataSource("hotel", "hotel.csv"), task=get_task("sequence"))
+        ... # doctest: +SKIP
+        >>> loaded.dataset[0]  # doctest: +SKIP
+        {'text': '房间很干净', 'label': 'positive', 'domain_name': 'hotel'}
+    """
+    if labels not in ("required", "optional", "drop"):
+        raise ConfigError(f"labels must be 'required', 'optional' or 'drop'; got {labels!r}")
+    table = open_source(source)
+    if columns is None or file_format(source.path) == "conll":
+        columns = Columns()  # a conll file itself says what its columns are
+    used = resolve_columns(
+        table.columns, task=task, columns=columns, labels=labels, where=str(source)
+    )
+    if source.is_named and not columns.domain_column:
+        used.pop("domain_name", None)  # the user's name says more than a guessed column
+    names = table.label_names.get(used.get(task.label_column, ""), ())
+    canonical = _Canonical(
+        task, used, labels, LabelReader(names, label_map or {}, label_space), source
+    )
+    rejected: list[dict[str, Any]] = []
+    rows = canonical.convert(table.read(list(dict.fromkeys(used.values()))), rejected)
+    dataset = _build_dataset(rows, canonical.features())
+    _report(source, table, num_usable=len(dataset), rejected=rejected, labels=labels)
+    return LoadedData(source, dataset, rejected, used)
+
+
+@dataclass(frozen=True)
+class _Canonical:
+    """Turns rows as read into rows with canonical columns."""
+
+    task: Task
+    used: Mapping[str, str]
+    labels: LabelPolicy
+    reader: LabelReader
+    source: DataSource
+
+    def convert(
+        self, rows: Iterable[Row], rejected: list[dict[str, Any]]
+    ) -> Iterator[dict[str, Any]]:
+        """The usable rows; the others go to ``rejected``, without labels if those are dropped."""
+        for row in rows:
+            if row.values is None:
+                raw = {} if self.labels == "drop" else {"raw": row.raw[:_LONGEST_RAW]}
+                rejected.append(self._rejection(row, row.problem, raw))
+                continue
+            try:
+                converted = self._convert_row(row.values)
+            except UnusableRowError as reason:
+                shown = row.values
+                if self.labels == "drop":
+                    shown = {column: shown.get(column) for column in self.used.values()}
+                rejected.append(self._rejection(row, str(reason), shown))
+            else:
+                yield converted
+
+    def features(self) -> Features:
+        """The types of the canonical columns, which also hold when a column is all ``None``."""
+        from datasets import Features, List, Value
+
+        string = Value("string")
+        is_list = {"tokens", "tags", "labels"}
+        inputs = [*self.task.text_columns]
+        if self.task.name == "token" and "text" in self.used:
+            inputs.append("text")
+        types = {
+            column: List(string) if column in is_list else string
+            for column in (*inputs, self.task.label_column, "domain_name")
+        }
+        return Features(types | ({"weight": Value("float64")} if "weight" in self.used else {}))
+
+    def _convert_row(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        fields = {column: values.get(name) for column, name in self.used.items()}
+        row: dict[str, Any] = {}
+        label = self._read_label(fields)
+        if self.task.name == "token":
+            row["tokens"], label = clean_tokens(fields["tokens"], label)
+            if "text" in self.used:
+                row["text"] = clean_field(fields["text"], column="text")
+        else:
+            for column in self.task.text_columns:
+                row[column] = clean_field(fields[column], column=column)
+        if label is None and self.labels == "required":
+            raise UnusableRowError("no label" if self.task.name != "token" else "no tags")
+        row[self.task.label_column] = label
+        row["domain_name"] = self._domain_name(fields.get("domain_name"))
+        if "weight" in self.used:
+            row["weight"] = _row_weight(fields["weight"])
+        return row
+
+    def _read_label(self, fields: Mapping[str, Any]) -> Any:
+        if self.labels == "drop" or self.task.label_column not in self.used:
+            return None
+        value = fields[self.task.label_column]
+        if self.task.label_column == "labels":
+            return self.reader.read_labels(value)
+        if self.task.label_column == "tags":
+            return self.reader.read_tags(value)
+        return self.reader.read_label(value)
+
+    def _domain_name(self, value: object) -> str:
+        return (clean_text(str(value)) if value is not None else "") or self.source.name
+
+    def _rejection(self, row: Row, reason: str, content: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "file": str(self.source),
+            "row": row.number,
+            "reason": reason,
+            "content": dict(content),
+        }
+
+
+def _row_weight(value: object) -> float:
+    try:
+        weight = float(str(value))
+    except ValueError:
+        weight = math.nan
+    if not 0 <= weight < math.inf:
+        raise UnusableRowError(f"the weight must be a number of at least 0; got {value!r}")
+    return weight
+
+
+def open_source(source: DataSource) -> Table:
+    """Open a data source of any kind; its rows are read when they are asked for.
+
+    Raises:
+        DataError: It does not exist, or is of an unknown kind.
+    """
+    path = os.path.expanduser(source.path)
+    if os.path.isdir(path):
+        return open_folder(source)
+    if not os.path.exists(path):
+        if looks_local(source.path):
+            raise DataError(f"{source.path} does not exist{_nearest(path)}")
+        return open_hub(source)
+    if source.split:
+        raise DataError(f"{source}: a file has no splits; leave out '@{source.split}'")
+    known = file_format(path)
+    if known is None:
+        raise DataError(
+            f"{source.path} is of an unknown kind; expected a name that ends in one of "
+            f"{', '.join(FILE_FORMATS)} (optionally .gz)"
+        )
+    return OPENERS[known](path)
+
+
+def _nearest(path: str) -> str:
+    """What to say about a path that does not exist: the nearest name beside it, or the folder."""
+    folder, name = os.path.split(os.path.abspath(path))
+    while not os.path.isdir(folder):
+        folder, name = os.path.split(folder)
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        names = []
+    near = difflib.get_close_matches(name, names, n=1)
+    if near:
+        return f"; did you mean {os.path.join(folder, near[0])}?"
+    known = sorted(entry for entry in names if file_format(entry))[:8]
+    return f"; {folder} has {', '.join(known)}" if known else f" ({folder} has no data file)"
+
+
+def _build_dataset(rows: Iterable[dict[str, Any]], features: Features) -> Dataset:
+    """Rows into Arrow, some thousands at a time: Python objects of a large file never pile up."""
+    import pyarrow as pa
+    from datasets import Dataset
+    from datasets.table import InMemoryTable
+
+    schema = features.arrow_schema
+    chunks: list[Any] = []
+    chunk: list[dict[str, Any]] = []
+    for row in rows:
+        chunk.append(row)
+        if len(chunk) == _CHUNK_SIZE:
+            chunks.append(pa.Table.from_pylist(chunk, schema=schema))
+            chunk = []
+    chunks.append(pa.Table.from_pylist(chunk, schema=schema))
+    return Dataset(InMemoryTable(pa.concat_tables(chunks)))
+
+
+def _report(
+    source: DataSource,
+    table: Table,
+    *,
+    num_usable: int,
+    rejected: list[dict[str, Any]],
+    labels: LabelPolicy,
+) -> None:
+    """Nothing for a good file, a warning with counts for bad rows, an error if all rows are bad."""
+    if num_usable and not rejected:
+        return
+    if not rejected:
+        raise DataError(
+            f"{source} has columns ({', '.join(table.columns)}) but no rows; expected at least one"
+        )
+    counts = Counter(rejection["reason"] for rejection in rejected).most_common()
+    reasons = ", ".join(f"{count} x {reason}" for reason, count in counts[:4])
+    more = f" and {len(counts) - 4} other reasons" if len(counts) > 4 else ""
+    first = rejected[0]
+    total = num_usable + len(rejected)
+    summary = f"{reasons}{more}; first at {table.unit} {first['row']}"
+    if num_usable:
+        logger.warning(f"{source}: rejected {len(rejected):,} of {total:,} rows ({summary})")
+        return
+    hint = "; labels are required here" if "no label" in dict(counts) else ""
+    raise DataError(f"{source}: none of its {total:,} rows can be used ({summary}){hint}")

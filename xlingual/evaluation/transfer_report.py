@@ -1,0 +1,317 @@
+"""The figures of a run as one object: per set with intervals, together, and as a table to read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, NamedTuple
+from unicodedata import east_asian_width
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from xlingual.evaluation.calibration import (
+    MIN_ROWS,
+    Calibration,
+    apply_calibration,
+    expected_calibration_error,
+    fit_calibration_temperature,
+)
+from xlingual.evaluation.estimates import estimate_accuracy
+from xlingual.evaluation.gap import TransferSummary, transfer_summary
+from xlingual.evaluation.intervals import (
+    BootstrapScore,
+    Interval,
+    flatten_intervals,
+    resample_classification,
+    resample_multi_label,
+)
+from xlingual.evaluation.scores import (
+    confusion_matrix,
+    label_set_majority_baseline,
+    majority_baseline,
+)
+from xlingual.labels import LabelSpace
+from xlingual.tasks import IGNORE_INDEX, Task
+
+__all__ = ["LabelPredictions", "SetScores", "TransferReport", "score_set"]
+
+_ROUGH = "a rough guide: such estimates were off by 5 to 10 points on the sets we tried"
+
+
+class LabelPredictions(NamedTuple):
+    """What a model says of a set, in the order of its rows.
+
+    Attributes:
+        references: (rows,) label ids, ``-100`` where there is none; multi-label: (rows, labels).
+        predictions: Label ids of the same shape.
+        probs: (rows, labels), softmax, or sigmoid for multi-label.
+    """
+
+    references: np.ndarray
+    predictions: np.ndarray
+    probs: np.ndarray
+
+
+@dataclass(frozen=True)
+class SetScores:
+    """The scores of one evaluated set.
+
+    Attributes:
+        name: As in the metric keys: ``"en"``, ``"zh"``, ``"zh_hotel"``.
+        num_rows: Labelled rows.
+        scores: Every score with its bootstrap resamples.
+        majority: Scores of always answering the most frequent label.
+        confusion: (labels, labels), rows are references; None for multi-label.
+        output: References, predictions and probabilities of every row.
+    """
+
+    name: str
+    num_rows: int
+    scores: Mapping[str, BootstrapScore]
+    majority: Mapping[str, float]
+    confusion: np.ndarray | None
+    output: LabelPredictions
+
+
+def score_set(
+    name: str, output: LabelPredictions, *, task: Task, label_space: LabelSpace, seed: int = 0
+) -> SetScores:
+    """Score one set, with 2,000 bootstrap resamples of its rows.
+
+    Args:
+        name: The set's name in keys and tables.
+        output: What the model said of it.
+        task: Decides between single-label and multi-label scores.
+        label_space: Names of the labels.
+        seed: Seed of the resamples.
+    """
+    multi_label = task.name == "multi_label"
+    resample = resample_multi_label if multi_label else resample_classification
+    baseline = label_set_majority_baseline if multi_label else majority_baseline
+    arrays: dict[str, Any] = {
+        "references": output.references,
+        "predictions": output.predictions,
+    }
+    labelled = (output.references != IGNORE_INDEX).reshape(len(output.references), -1).any(axis=1)
+    return SetScores(
+        name=name,
+        num_rows=int(labelled.sum()),
+        scores=resample(**arrays, label_names=label_space.names, seed=seed),
+        majority=baseline(references=output.references, num_labels=len(label_space)),
+        confusion=None if multi_label else confusion_matrix(**arrays, num_labels=len(label_space)),
+        output=output,
+    )
+
+
+@dataclass(frozen=True)
+class TransferReport:
+    """All evaluated sets of a run, the source first, and what they say together.
+
+    Attributes:
+        task: Its primary metric is what the gap is about.
+        label_space: Names of the labels.
+        source: The source sets; for the gap their rows are pooled.
+        targets: The target sets.
+        selection: How the weights were chosen; ``target_dev`` is shown as an oracle.
+        costs: Seconds, parameters, memory: figures that are not scores.
+        estimates: Accuracy of target sets of which no label was read, by :meth:`with_estimates`.
+        notes: Sentences for the table: what was done to the model, what could not be estimated.
+    """
+
+    task: Task
+    label_space: LabelSpace
+    source: Sequence[SetScores]
+    targets: Sequence[SetScores]
+    selection: str
+    costs: Mapping[str, float] = field(default_factory=dict)
+    estimates: Mapping[str, Interval] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+
+    @cached_property
+    def summary(self) -> TransferSummary | None:
+        """Transfer gap, target mean, worst target; None without both sides."""
+        if not self.source or not self.targets:
+            return None
+        metric = self.task.primary_metric
+        source = score_set(
+            "source", self.pooled_source, task=self.task, label_space=self.label_space
+        )
+        return transfer_summary(
+            source=source.scores[metric],
+            targets={scores.name: scores.scores[metric] for scores in self.targets},
+        )
+
+    @property
+    def pooled_source(self) -> LabelPredictions:
+        """The rows of all source sets; there must be one."""
+        rows = zip(*(scores.output for scores in self.source), strict=True)
+        return LabelPredictions(*(np.concatenate(part) for part in rows))
+
+    @cached_property
+    def calibration(self) -> Calibration | None:
+        """The temperature of the pooled source sets; None with too few labelled rows there.
+
+        Target labels have no part in it, whatever the selection was.
+        """
+        num_rows = sum(scores.num_rows for scores in self.source)
+        if num_rows < MIN_ROWS:
+            return None
+        pooled = self.pooled_source
+        temperature = fit_calibration_temperature(
+            pooled.probs, pooled.references, multi_label=self._multi_label
+        )
+        names = ", ".join(scores.name for scores in self.source)
+        return Calibration(round(temperature, 4), names, num_rows)
+
+    def calibration_errors(self, scores: SetScores) -> dict[str, float]:
+        """``ece`` of a set, and ``calibrated_ece`` where a temperature could be fitted."""
+        options: dict[str, Any] = {"multi_label": self._multi_label}
+        references, _, probs = scores.output
+        errors = {"ece": expected_calibration_error(probs, references, **options)}
+        if self.calibration is not None:
+            temperature = self.calibration.calibration_temperature
+            probs = apply_calibration(probs, temperature, **options)
+            errors["calibrated_ece"] = expected_calibration_error(probs, references, **options)
+        return errors
+
+    def with_estimates(
+        self,
+        unlabeled: Mapping[str, LabelPredictions],
+        *,
+        agreements: Mapping[str, ArrayLike | None] = MappingProxyType({}),
+    ) -> TransferReport:
+        """The report with an estimate of the accuracy on target sets of which no label is read.
+
+        By the agreement with a second view of the rows, or else by the difference of confidences,
+        calibrated on the source sets (``estimate_accuracy``). It takes one label a row and 20
+        labelled source rows; without, a note says so instead.
+
+        Args:
+            unlabeled: What the model says of each set; the references are not looked at.
+            agreements: Which rows of a set a second view agrees on; None or left out: no view.
+        """
+        calibration = None if self._multi_label else self.calibration
+        if calibration is None:
+            known = sum(scores.num_rows for scores in self.source)
+            reason = f"it needs {MIN_ROWS} labelled rows of --source_validation; there are {known}"
+            if self._multi_label:
+                reason = "its confidences are for one label a row, and these rows may have several"
+            note = f"no estimate of the target accuracy: {reason}"
+            return replace(self, notes=[*self.notes, note])
+        temperature, source = calibration.calibration_temperature, self.pooled_source
+        calibrated = apply_calibration(source.probs, temperature)
+        estimates = {
+            name: estimate_accuracy(
+                calibrated,
+                source.references,
+                apply_calibration(output.probs, temperature),
+                agreement=agreements.get(name),
+            ).accuracy
+            for name, output in unlabeled.items()
+        }
+        return replace(self, estimates=estimates)
+
+    @property
+    def _multi_label(self) -> bool:
+        return self.task.name == "multi_label"
+
+    @property
+    def sets(self) -> list[SetScores]:
+        """Every evaluated set, the source first."""
+        return [*self.source, *self.targets]
+
+    def results(self) -> dict[str, Any]:
+        """The flat keys of ``all_results.json``."""
+        flat: dict[str, Any] = {}
+        for scores in self.sets:
+            intervals = {name: score.interval() for name, score in scores.scores.items()}
+            flat.update(flatten_intervals(intervals, prefix=f"eval_{scores.name}_"))
+            flat.update({f"eval_{scores.name}_{name}": v for name, v in scores.majority.items()})
+            errors = self.calibration_errors(scores)
+            flat.update({f"eval_{scores.name}_{name}": value for name, value in errors.items()})
+            flat[f"eval_{scores.name}_rows"] = scores.num_rows
+            if scores.confusion is not None:
+                flat[f"eval_{scores.name}_confusion_matrix"] = scores.confusion.tolist()
+        if self.summary is not None:
+            flat.update(self.summary.to_results())
+        estimates = {f"{name}_accuracy": value for name, value in self.estimates.items()}
+        flat.update(flatten_intervals(estimates, prefix="estimated_"))
+        if self.calibration is not None:
+            flat["calibration_temperature"] = self.calibration.calibration_temperature
+        flat["label_names"] = list(self.label_space.names)
+        flat["selection"] = self.selection
+        return {**flat, **self.costs}
+
+    def table(self) -> str:
+        """The figures as a table for a person: one line per set, then the gap, then per class."""
+        header = ["set", "rows", "majority", "accuracy", "macro-F1"]
+        rows = [
+            [
+                scores.name,
+                f"{scores.num_rows}",
+                f"{100 * scores.majority['majority_accuracy']:.1f}",
+                *(_percent(scores.scores[name]) for name in ("accuracy", "macro_f1")),
+            ]
+            for scores in self.sets
+        ]
+        lines = ["", *_aligned([header, *rows]), ""]
+        if self.summary is not None:
+            gap = self.summary.transfer_gap
+            lines.append(
+                f"transfer gap ({self.task.primary_metric}, source - target mean): "
+                f"{100 * gap.value:+.1f} [{100 * gap.low:+.1f}, {100 * gap.high:+.1f}] points"
+            )
+            if len(self.targets) > 1:
+                worst = self.summary.worst_target_score
+                lines.append(f"worst target: {self.summary.worst_target} {_percent(worst)}")
+        lines += [
+            f"estimated {name} accuracy (no label read): {_percent(estimate)}, {_ROUGH}"
+            for name, estimate in self.estimates.items()
+        ]
+        lines += self.notes
+        if self.targets and len(self.label_space) <= 12:
+            lines += ["", *_aligned(self._per_class(self.targets[0]))]
+        oracle = " (an ORACLE: target labels chose the weights)" * (self.selection == "target_dev")
+        lines += ["", f"weights kept: {self.selection}{oracle}"]
+        lines += [
+            f"{name}: {value:{',.0f' if value >= 1000 else '.1g' if 0 < value < 0.1 else '.1f'}}"
+            for name, value in self.costs.items()
+        ]
+        lines.append("[low, high]: 95% bootstrap interval over the rows, in percent")
+        return "\n".join(lines)
+
+    def _per_class(self, scores: SetScores) -> list[list[str]]:
+        rows = [[f"{scores.name}, per class", "precision", "recall", "F1"]]
+        for name in self.label_space.names:
+            keys = (f"precision_{name}", f"recall_{name}", f"f1_{name}")
+            rows.append([name, *(f"{100 * scores.scores[key].value:.1f}" for key in keys)])
+        if scores.confusion is not None:
+            for row, name in zip(rows[1:], self.label_space.names, strict=True):
+                counts = scores.confusion[self.label_space.id_of(name)]
+                row.append("  ".join(f"{count:>5d}" for count in counts))
+            rows[0].append("predicted as: " + ", ".join(self.label_space.names))
+        return rows
+
+
+def _percent(score: BootstrapScore | Interval) -> str:
+    interval = score.interval() if isinstance(score, BootstrapScore) else score
+    return f"{100 * interval.value:.1f} [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
+
+
+def _aligned(rows: list[list[str]]) -> list[str]:
+    """Columns as wide as their widest cell; a Chinese character takes two places on a terminal."""
+    widths = [max(_display_width(cell) for cell in column) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell + " " * (width - _display_width(cell))
+            for cell, width in zip(row, widths, strict=True)
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def _display_width(text: str) -> int:
+    return sum(2 if east_asian_width(char) in "WF" else 1 for char in text)

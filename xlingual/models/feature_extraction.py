@@ -1,0 +1,178 @@
+"""Features of many rows, computed once, in the order of the rows, and kept in a file."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from datasets import Dataset
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+from torch import nn
+from transformers import PreTrainedTokenizerBase
+
+from xlingual.data import encode
+from xlingual.errors import ConfigError, DataError
+from xlingual.labels import LabelSpace
+from xlingual.models.features import FeatureTap
+from xlingual.models.loading import base_model_of
+from xlingual.tasks import SEQUENCE, Task
+
+__all__ = ["POOLINGS", "extract_features"]
+
+logger = logging.getLogger(__name__)
+
+POOLINGS = ("head", "mean")
+_MODEL_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+
+
+def extract_features(
+    model: nn.Module,
+    dataset: Dataset,
+    *,
+    tokenizer: PreTrainedTokenizerBase,
+    task: Task = SEQUENCE,
+    pooling: str = "head",
+    max_length: int = 128,
+    batch_size: int = 128,
+    cache_dir: str | Path | None = None,
+) -> NDArray[np.float32]:
+    r"""One feature vector per row, without dropout and without a gradient.
+
+    With ``"head"`` it is what the output layer reads, so that the model's logits are
+    :math:`W f + b` with that layer's weight and bias. With ``"mean"`` it is the mean of the last
+    hidden states over the tokens of the row, :math:`f = \sum_t m_t h_t / \sum_t m_t`: the feature
+    to take where the layers between encoder and output layer are new and therefore random.
+
+    Args:
+        model: A classification model, with or without an adapter; its mode is left as it was.
+        dataset: Rows as text in the columns of ``task``; labels are not read.
+        tokenizer: The model's tokenizer.
+        task: Which columns hold the text.
+        pooling: ``"head"`` or ``"mean"``.
+        max_length: Tokens of a row; longer text is truncated.
+        batch_size: Rows of a forward pass. Rows are read longest first, so that a batch pads little
+            and one that is too large for the memory fails at once.
+        cache_dir: Folder for the features; they are read from it where weights, tokens and pooling
+            are the same. A file that cannot be read is made again.
+
+    Returns:
+        Shape ``(rows, hidden)``, in the order of ``dataset``.
+
+    Raises:
+        ConfigError: Another ``pooling``, or a ``batch_size`` below 1.
+        DataError: No rows, or features that are not finite.
+    """
+    if pooling not in POOLINGS or batch_size < 1:
+        raise ConfigError(
+            f"expected pooling {' or '.join(POOLINGS)} and a batch_size of at least 1; "
+            f"got {pooling!r} and {batch_size}"
+        )
+    if not len(dataset):
+        raise DataError("features of no rows were asked for; expected at least one row")
+    texts = dataset.select_columns(list(task.text_columns))
+    rows = encode(
+        texts, tokenizer=tokenizer, task=task, label_space=_NO_LABELS, max_length=max_length
+    )
+    inputs = {name: rows[name][:] for name in _MODEL_INPUTS if name in rows.column_names}
+    path = None
+    if cache_dir is not None:
+        name = f"features-{_key(model, inputs, pooling)}.safetensors"
+        path = Path(cache_dir) / name
+        if (cached := _read(path, len(dataset))) is not None:
+            return cached
+    features = _compute(model, inputs, tokenizer, pooling=pooling, batch_size=batch_size)
+    if not np.isfinite(features).all():
+        raise DataError(
+            f"{int((~np.isfinite(features)).any(axis=1).sum())} rows have features that are not "
+            "finite; expected numbers: the model's weights are broken or overflow"
+        )
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        save_file({"features": features}, partial)
+        partial.replace(path)  # a run that is stopped leaves no half of a file behind
+    return features
+
+
+_NO_LABELS = LabelSpace(("-", "+"))  # the rows have no label column; nothing looks these up
+
+
+@torch.no_grad()
+def _compute(
+    model: nn.Module,
+    inputs: Mapping[str, list[list[int]]],
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    pooling: str,
+    batch_size: int,
+) -> NDArray[np.float32]:
+    was_training, device = model.training, next(model.parameters()).device
+    order = np.argsort([-len(ids) for ids in inputs["input_ids"]], kind="stable")
+    tap = FeatureTap(model) if pooling == "head" else None
+    parts = []
+    model.eval()
+    try:
+        for start in range(0, len(order), batch_size):
+            rows = order[start : start + batch_size]
+            batch: Any = tokenizer.pad(
+                {name: [values[row] for row in rows] for name, values in inputs.items()},
+                return_tensors="pt",
+            ).to(device)
+            if tap is not None:
+                model(**batch)
+                features = tap.take()
+            else:
+                hidden = base_model_of(model).base_model(**batch).last_hidden_state
+                mask = batch["attention_mask"].unsqueeze(-1).to(hidden.dtype)
+                features = (hidden * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
+            parts.append(features.float().cpu().numpy())
+    finally:
+        model.train(was_training)
+        if tap is not None:
+            tap.remove()
+    sorted_features = np.concatenate(parts)
+    features_in_order = np.empty_like(sorted_features)
+    features_in_order[order] = sorted_features
+    return features_in_order
+
+
+def _key(model: nn.Module, inputs: Mapping[str, list[list[int]]], pooling: str) -> str:
+    """A hash over every weight but the output layer's, every token, and the way of pooling.
+
+    A path or a name would not do: the weights behind it change.
+    """
+    tap = FeatureTap(model)
+    tap.remove()
+    unread = {id(parameter) for parameter in tap.layer.parameters()}
+    config: Any = base_model_of(model).config
+    found = hashlib.sha256(f"{pooling}\n{config.to_json_string()}".encode())
+    for name, tensor in sorted(model.named_parameters()):
+        if id(tensor) not in unread:
+            found.update(name.encode())
+            found.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
+    for name, values in inputs.items():
+        found.update(name.encode())
+        for ids in values:
+            found.update(np.asarray([len(ids), *ids], dtype=np.int64).tobytes())
+    return found.hexdigest()[:32]
+
+
+def _read(path: Path, num_rows: int) -> NDArray[np.float32] | None:
+    try:
+        features = load_file(path)["features"]
+    except FileNotFoundError:
+        return None
+    except (SafetensorError, KeyError, OSError, ValueError):
+        logger.warning("%s cannot be read: the features are computed again", path)
+        return None
+    if features.ndim != 2 or len(features) != num_rows:
+        logger.warning("%s holds other rows: the features are computed again", path)
+        return None
+    return features

@@ -1,0 +1,125 @@
+"""A trained model in place of source data, or of a training on it: what its head knows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoConfig
+
+from xlingual.config.options import option
+from xlingual.data import TransferData
+from xlingual.errors import ConfigError, ModelLoadError
+from xlingual.labels import LabelSpace
+from xlingual.tasks import Task, get_task
+
+__all__ = ["SourceFreeArguments", "trained_label_space", "with_labels_of"]
+
+
+@dataclass
+class SourceFreeArguments:
+    """How a trained model is adapted to target text."""
+
+    num_rounds: int = option(5, "Rounds of new pseudo-labels, each one pass over the text.")
+    pseudo_label_weight: float = option(0.3, "Weight of the centroid pseudo-labels.")
+    diversity_weight: float = option(1.0, "How firmly the classes keep the shares first predicted.")
+    guard: bool = option(True, "Stop at the first round that shows signs of collapse.")
+
+    def __post_init__(self) -> None:
+        if self.num_rounds < 1:
+            raise ConfigError(f"--num_rounds must be at least 1; got {self.num_rounds}")
+        for name in ("pseudo_label_weight", "diversity_weight"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"--{name} must be at least 0; got {getattr(self, name)}")
+
+
+def trained_label_space(
+    model_name_or_path: str | None, *, task: str | Task = "sequence", revision: str | None = None
+) -> LabelSpace:
+    """The label names of a trained classifier, from its ``config.json``.
+
+    Args:
+        model_name_or_path: The folder of a result, or a hub id.
+        task: What the classifier must be one for.
+        revision: Branch, tag or commit on the hub.
+
+    Raises:
+        ConfigError: No model is named, it is an adapter or an encoder without a trained head, or a
+            multi-label one.
+        ModelLoadError: There is no such model.
+    """
+    the_task = get_task(task) if isinstance(task, str) else task
+    path = model_name_or_path
+    if path is None:
+        raise ConfigError(
+            "this recipe adapts a trained classifier: give its folder with --model_name_or_path, "
+            "for example the --output_dir of zero_shot"
+        )
+    config = _trained_config(path, the_task, revision=revision)
+    if "multi_label_classification" in (the_task.problem_type, config.problem_type):
+        raise ConfigError(
+            f"{path} is multi-label; expected a trained classifier with one label a row, for "
+            "example the --output_dir of zero_shot"
+        )
+    return LabelSpace.from_id2label(config.id2label)
+
+
+def with_labels_of(zero_shot_model: str | None, data: TransferData) -> TransferData:
+    """The same data with its labels numbered as a trained model numbers them.
+
+    Labels are matched by name, so that the model and what is trained beside it mean the same by an
+    id.
+
+    Args:
+        zero_shot_model: The folder of a trained classifier, or a hub id; None: nothing changes.
+        data: What the model was, or could have been, trained on.
+
+    Raises:
+        ConfigError: It is an adapter or an encoder without a trained head, is for another task, or
+            has other labels than the source.
+        ModelLoadError: There is no such model.
+    """
+    if zero_shot_model is None:
+        return data
+    config = _trained_config(zero_shot_model, data.task)
+    own, multi_label = LabelSpace.from_id2label(config.id2label), "multi_label_classification"
+    if not own.is_permutation_of(data.label_space):
+        raise ConfigError(
+            f"--zero_shot_model {zero_shot_model} has the labels {', '.join(own.names)}; expected "
+            f"those of the source, {', '.join(data.label_space.names)}; give a model that was "
+            "trained on this source, or rename the data's labels with --label_map"
+        )
+    if (config.problem_type == multi_label) != (data.task.problem_type == multi_label):
+        raise ConfigError(
+            f"--zero_shot_model {zero_shot_model} is for {config.problem_type}; expected one "
+            f"trained for --task {data.task.name}"
+        )
+    is_shared = data.target_label_space == data.label_space
+    target = own if is_shared else data.target_label_space
+    return replace(data, label_space=own, target_label_space=target)
+
+
+def _trained_config(path: str, task: Task, *, revision: str | None = None) -> Any:
+    """The ``config.json`` of a classifier that has its head."""
+    if Path(path, "adapter_config.json").is_file():
+        raise ConfigError(
+            f"{path} is an adapter, expected a plain model: write one with "
+            f"'xlingual merge {path} MERGED' and give that"
+        )
+    try:
+        config: Any = AutoConfig.from_pretrained(path, revision=revision)
+    except (OSError, ValueError, KeyError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ModelLoadError(
+            f"cannot read the model {path!r}: expected a folder with config.json and "
+            f"model.safetensors, or a hub id ({reason})"
+        ) from error
+    wanted = task.auto_class.removeprefix("AutoModel")
+    kinds = list(config.architectures or [])
+    if not any(kind.endswith(wanted) for kind in kinds):
+        raise ConfigError(
+            f"{path} is {', '.join(kinds) or 'without an architecture'}; expected a trained "
+            f"classifier (...{wanted}), for example the --output_dir of zero_shot"
+        )
+    return config

@@ -1,0 +1,1 @@
+"""Files and words about a run: results, predictions, model card, tokenizer fit."""

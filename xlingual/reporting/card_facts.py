@@ -1,0 +1,295 @@
+"""What a model card says of base, licence, data and cost, each only as far as it is known."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from huggingface_hub import ModelCard, hf_hub_download
+
+from xlingual.data import TransferData
+from xlingual.data.readers.sources import DataSource, looks_local, parse_sources
+from xlingual.errors import ConfigError
+from xlingual.evaluation import TransferReport
+from xlingual.models.loading import embedded_encoder
+
+__all__ = [
+    "BaseFacts",
+    "LicenceFacts",
+    "SourceFacts",
+    "base_facts",
+    "cost_words",
+    "data_lines",
+    "energy_words",
+    "hub_datasets",
+    "licence_facts",
+    "protocol_lines",
+    "source_of",
+    "widget_examples",
+]
+
+logger = logging.getLogger(__name__)
+
+ROLES = (
+    "source_train", "source_validation", "target_train",
+    "target_unlabeled", "target_validation", "target_test",
+)  # fmt: skip
+_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?", flags=re.ASCII)
+_EMBEDDED = "the embedded corpus of xlingual"
+_WIDGET_LENGTH = 60
+_WRITTEN = (
+    "房间干净又安静，服务也很好，下次还来。",
+    "手機用了三天就開不了機，客服也不回應。",
+    "check in 有点慢，不过位置很方便。",
+)
+_SELECTION = {
+    "last": "The weights at the end of a fixed budget were kept; no validation score chose them.",
+    "average": "The mean of snapshots from the last half was kept; no validation score chose it.",
+    "source_dev": "The weights with the best score on source validation were kept.",
+    "target_dev": (
+        "**ORACLE**: the weights with the best score on *labelled target validation* were kept."
+    ),
+}
+
+
+@dataclass(frozen=True)
+class BaseFacts:
+    """The base model: Python that names it, its hub id if it has one, and its own card."""
+
+    code: str
+    hub_id: str | None
+    words: str
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LicenceFacts:
+    """Metadata keys of the licence (none where it is not known), and a sentence."""
+
+    metadata: Mapping[str, str]
+    words: str
+
+
+@dataclass(frozen=True)
+class SourceFacts:
+    """Where a set comes from: words for a person, and a hub id if it is public there."""
+
+    words: str
+    hub_id: str | None = None
+    is_public: bool = False
+
+
+def base_facts(model_name_or_path: str | None, revision: str | None = None) -> BaseFacts:
+    """What is known of the base; its card is read from its folder, the cache or the hub."""
+    if model_name_or_path in (None, "", embedded_encoder()):
+        folder = embedded_encoder()
+        words = "the bilingual encoder that comes with the package (6.7 million parameters)"
+        code = "xlingual.embedded_encoder()"
+        return BaseFacts(code, None, words, _card_metadata(Path(folder) / "README.md"))
+    name = str(model_name_or_path)
+    if Path(name).exists() or not _HUB_ID.fullmatch(name):
+        base = f"the local folder `{Path(name).name}`"
+        code = f'"path/to/{Path(name).name}"'  # the folder's own path is nobody's business
+        return BaseFacts(code, None, base, _card_metadata(Path(name) / "README.md"))
+    words = f"[{name}](https://huggingface.co/{name})" + (f" at `{revision}`" if revision else "")
+    try:
+        card = Path(hf_hub_download(name, "README.md", revision=revision))
+    except Exception as error:  # whatever the network does, it must not cost a finished run
+        logger.info("the card of %s cannot be read (%s): its licence is not known", name, error)
+        return BaseFacts(f'"{name}"', name, words)
+    return BaseFacts(f'"{name}"', name, words, _card_metadata(card))
+
+
+def _card_metadata(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        return ModelCard.load(path, ignore_metadata_errors=True).data.to_dict()
+    except Exception as error:  # a stranger's YAML: anything may be wrong with it
+        logger.info("%s has no metadata that can be read: %s", path, error)
+        return {}
+
+
+def licence_facts(base: BaseFacts, *, asked: str | None = None) -> LicenceFacts:
+    """The licence of the base where its card says one, else what was asked for, else none."""
+    keys = ("license", "license_name", "license_link")
+    of_base = {key: str(base.metadata[key]) for key in keys if base.metadata.get(key)}
+    if "license" in of_base:
+        name = of_base.get("license_name", of_base["license"])
+        words = f"`{name}`, the licence of the base model, as its card says."
+        if asked and asked != of_base["license"]:
+            logger.warning(
+                "the base model is under %s, and the run asked for %s; the card says the "
+                "base's: edit it if you may license the weights otherwise",
+                name,
+                asked,
+            )
+            words += f" The run asked for `{asked}`, which the base's licence does not show to fit."
+        return LicenceFacts(of_base, f"{words} The data may add conditions of its own.")
+    if asked:
+        words = f"`{asked}`, as the author of the run says; the base model's card names none."
+        return LicenceFacts({"license": asked}, words)
+    return LicenceFacts(
+        {},
+        "Not stated: the base model's card names none that could be read, and the run gave none. "
+        "Ask before you use it.",
+    )
+
+
+def _sources(role: str, settings: Mapping[str, Any]) -> list[DataSource]:
+    try:
+        return parse_sources(settings.get(role) or "", default_name=role)
+    except ConfigError:
+        return []
+
+
+def _facts(source: DataSource) -> SourceFacts:
+    if looks_local(source.path) or not _HUB_ID.fullmatch(source.path):
+        return SourceFacts(f"local file {Path(source.path).name}")
+    details = "".join([f":{source.config}" * bool(source.config), f"@{source.split or 'train'}"])
+    return SourceFacts(f"{source.path}{details}", source.path, is_public=True)
+
+
+def source_of(set_name: str, role: str, settings: Mapping[str, Any]) -> SourceFacts:
+    """Where an evaluated set comes from, by its name (``zh``, ``zh_hotel``)."""
+    if not any(settings.get(name) for name in ROLES):
+        return SourceFacts(_EMBEDDED, is_public=True)
+    sources = _sources(role, settings)
+    if not sources and role == "source_validation":
+        return SourceFacts("a tenth of the source training rows, held out")
+    named = [source for source in sources if set_name.split("_", 1)[-1] == source.name]
+    chosen = named or sources * (len(sources) == 1)
+    return _facts(chosen[0]) if chosen else SourceFacts("not known")
+
+
+def hub_datasets(settings: Mapping[str, Any], data: TransferData | None) -> list[str]:
+    """Hub ids of what the model was trained on."""
+    ids = [
+        facts.hub_id
+        for role in ("source_train", "target_train", "target_unlabeled")
+        if data is None or getattr(data, role)
+        for facts in map(_facts, _sources(role, settings))
+        if facts.hub_id
+    ]
+    return list(dict.fromkeys(ids))
+
+
+def data_lines(settings: Mapping[str, Any], data: TransferData | None) -> list[str]:
+    """A line for each role that was given, with its rows where they were counted."""
+    if not any(settings.get(role) for role in ROLES):
+        lines = [f"all sets: {_EMBEDDED}"]
+    else:
+        lines = [
+            f"{role.replace('_', ' ')}: {', '.join(_facts(s).words for s in sources)}"
+            for role in ROLES
+            if (sources := _sources(role, settings)) and (data is None or getattr(data, role))
+        ]
+    counted = _rows_read(data)
+    if counted:
+        lines.append("rows: " + ", ".join(f"{role} {n:,}" for role, n in counted.items()))
+    return lines
+
+
+def _rows_read(data: TransferData | None) -> dict[str, int]:
+    if data is None:
+        return {}
+    counts = {role: sum(map(len, getattr(data, role).values())) for role in ROLES}
+    return {role.replace("_", " "): n for role, n in counts.items() if n}
+
+
+def protocol_lines(
+    selection: str, settings: Mapping[str, Any], data: TransferData | None
+) -> list[str]:
+    """In words: which target text and labels were read, what for, and what chose the weights."""
+    lines = [_SELECTION.get(selection, f"Selection: {selection}.")]
+    shots = settings.get("shots_per_label")
+    if shots:
+        lines.append(
+            f"Up to {shots} labelled target rows per label were read, to train on and to choose "
+            "between the zero-shot and the few-shot model."
+        )
+    if data is None:
+        lines.append("Which other target rows were read was not recorded.")
+        return lines
+    rows = _rows_read(data)
+    if not shots:
+        count = rows.get("target train", 0)
+        labels = f"{count:,} labelled target rows" if count else "no target label"
+        lines.append(f"Training read {labels}.")
+    if count := rows.get("target unlabeled", 0):
+        lines.append(f"{count:,} target texts were read without their labels.")
+    if settings.get("correct_label_shift"):
+        lines.append(
+            "The output bias was to be moved to the class shares of these texts; the results say "
+            "under `label_shift_corrected` whether it was."
+        )
+    if selection == "target_dev":
+        count = rows.get("target validation", 0)
+        lines.append(f"{count:,} labelled target validation rows chose the weights.")
+    lines.append("The target test rows were read once, for the figures above.")
+    return lines
+
+
+def widget_examples(
+    report: TransferReport, settings: Mapping[str, Any], rows: Mapping[str, Dataset]
+) -> list[dict[str, str]]:
+    """A few Chinese texts; evaluated ones only where their data is public, for a card is, too."""
+    pair = {"text_pair": "The room is clean."} if report.task.name == "pair" else {}
+    for scores in report.targets:
+        dataset = rows.get(scores.name)
+        public = source_of(scores.name, "target_test", settings).is_public
+        if dataset is None or not public or report.task.name not in ("sequence", "pair"):
+            continue
+        found: dict[int, dict[str, str]] = {}
+        for row, label in enumerate(scores.output.predictions):
+            if int(label) not in found:
+                texts = {
+                    column: _short(dataset[row][column]) for column in report.task.text_columns
+                }
+                title = report.label_space.names[int(label)]
+                found[int(label)] = {**texts, "example_title": title}
+            if len(found) == min(3, len(report.label_space)):
+                break
+        return [found[label] for label in sorted(found)]
+    return [{"text": text, **pair} for text in _WRITTEN]
+
+
+def _short(text: str) -> str:
+    text = " ".join(str(text).split())
+    return text if len(text) <= _WIDGET_LENGTH else text[:_WIDGET_LENGTH].rstrip() + "…"
+
+
+def cost_words(costs: Mapping[str, float]) -> str:
+    """Training time and the machine that this process sees."""
+    seconds = costs.get("train_runtime")
+    if torch.cuda.is_available():
+        device = f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}"
+    else:
+        device = f"CPU ({platform.machine()}, {os.cpu_count()} cores)"
+    spent = "Training time was not recorded" if seconds is None else f"Training: {seconds:,.0f} s"
+    memory = costs.get("peak_memory_mib")
+    return f"{spent}. Device: {device}." + (f" Peak memory: {memory:,.0f} MiB." if memory else "")
+
+
+def energy_words(costs: Mapping[str, float], measured_watts: float | None) -> str:
+    """Energy where power was measured; else that it was not, and how to get at it."""
+    seconds = costs.get("train_runtime")
+    formula = "kg CO2e = energy in kWh x kg CO2e per kWh of your grid"
+    if measured_watts is None or seconds is None:
+        return (
+            "Energy and carbon: not measured. With the mean power of the machine: energy in kWh = "
+            f"kW x training hours; {formula}."
+        )
+    energy = measured_watts * seconds / 3.6e6
+    return (
+        f"Energy: {energy:.3g} kWh (measured mean power {measured_watts:g} W x training time). "
+        f"Carbon: not measured; {formula}."
+    )

@@ -1,0 +1,320 @@
+"""What a run says of its model: files beside it, their folder, and what unlabelled text adds."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import yaml
+from accelerate import PartialState
+from datasets import Dataset
+
+from xlingual.config.training import TransferArguments
+from xlingual.data import TransferData, mix_domains
+from xlingual.errors import ConfigError, OutputError
+from xlingual.evaluation import LabelPredictions, TransferReport
+from xlingual.labels import LabelSpace
+from xlingual.models.features import output_layer
+from xlingual.models.loading import load_tokenizer
+from xlingual.models.output_layer import shift_output_bias
+from xlingual.reporting.card import write_card
+from xlingual.reporting.tokenizer_fit import TokenizerFit, tokenizer_fit
+from xlingual.saving import clear_unfinished
+from xlingual.tasks import IGNORE_INDEX
+from xlingual.transfer import correct_label_shift, ngram_agreement
+from xlingual.transfer.loop.learner import Learner
+
+logger = logging.getLogger(__name__)
+
+# What follows from --precision and --selection (a run that repeats this one may change those), and
+# permissions that were given once.
+_OF_ONE_RUN = (
+    "bf16", "fp16", "use_cpu", "load_best_model_at_end", "metric_for_best_model",
+    "greater_is_better", "overwrite_output", "resume_from_checkpoint",
+)  # fmt: skip
+
+__all__ = ["estimate_target", "prepare_output_dir", "write_predictions", "write_report"]
+
+
+class _Trained(Learner, Protocol):
+    """A ``TransferTrainer``, as far as it matters here."""
+
+    model: Any
+
+
+def prepare_output_dir(args: TransferArguments) -> str | None:
+    """Make the output folder, or refuse it before any work is done.
+
+    Returns:
+        The checkpoint to resume from, or None to begin at the beginning: a run that was killed
+        before its first checkpoint is resumed by starting it again.
+
+    Raises:
+        OutputError: It cannot be written, or it holds files and neither ``--overwrite_output`` nor
+            ``--resume_from_checkpoint`` was given.
+        ConfigError: The checkpoint to resume from is not there.
+    """
+    folder = Path(args.output_dir or ".")
+    resume = args.resume_from_checkpoint
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"--output_dir {folder} is a file; give a folder")
+    # A list of rejected rows is all that a run refused for its data leaves: it may start again.
+    holds = folder.is_dir() and any(p.name != "rejected_rows.jsonl" for p in folder.iterdir())
+    if holds and not (args.overwrite_output or resume):
+        raise OutputError(
+            f"--output_dir {folder} is not empty, and nothing is overwritten unasked; give another "
+            "folder, --resume_from_checkpoint true to go on with it, or --overwrite_output true"
+        )
+    PartialState().wait_for_everyone()  # no process may fill the folder before all have looked
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"--output_dir {folder} cannot be made: {error.strerror}") from error
+    if not os.access(folder, os.W_OK):
+        raise OutputError(f"--output_dir {folder} cannot be written; check its permissions")
+    if args.overwrite_output and not resume and PartialState().is_main_process:
+        for checkpoint in folder.glob("checkpoint-*"):
+            shutil.rmtree(checkpoint, ignore_errors=True)
+    if PartialState().is_main_process:
+        clear_unfinished(folder)
+    PartialState().wait_for_everyone()
+    return _checkpoint(folder, str(resume)) if resume else None
+
+
+def _last_whole_checkpoint(folder: Path) -> str | None:
+    """The newest checkpoint that was written to its end; its state is the last file of all."""
+    steps = {}
+    for state in folder.glob("checkpoint-*/trainer_state.json"):
+        try:
+            steps[int(json.loads(state.read_text(encoding="utf-8"))["global_step"])] = state.parent
+        except (ValueError, KeyError):
+            logger.warning("%s is incomplete: it is not resumed from", state.parent)
+    return str(steps[max(steps)]) if steps else None
+
+
+def _checkpoint(folder: Path, resume: str) -> str | None:
+    if resume.lower() == "true":
+        last = _last_whole_checkpoint(folder)
+        logger.info("resuming from %s", last or "the beginning: there is no checkpoint yet")
+        return last
+    if not Path(resume, "trainer_state.json").is_file():
+        raise ConfigError(
+            f"--resume_from_checkpoint {resume}: expected true, or a checkpoint-N folder with a "
+            "trainer_state.json in it"
+        )
+    return resume
+
+
+def estimate_target(
+    trainer: _Trained,
+    report: TransferReport,
+    unlabeled: Mapping[str, Dataset],
+    *,
+    correct_shift: bool = False,
+    max_rows: int = 5000,
+) -> TransferReport:
+    """Add to a report what target text shows of the target before any of its labels is read.
+
+    That is an estimate of the accuracy on each set, by its n-grams where they have a say. With
+    ``correct_shift`` the shares of the classes are estimated first (``correct_label_shift``), and
+    where its guard lets it the bias of the output layer is moved to them, in place: the model is
+    then one for the target, and ``report`` keeps the source scores of the one before. A note in
+    the report says what was done, or why nothing was.
+
+    Args:
+        trainer: The trained model; on several processes, called on all of them.
+        report: Its scores on the source, ``evaluate_transfer(source=source, targets={})``.
+        unlabeled: Target text by set; labels in it are not looked at.
+        correct_shift: Whether the model may be changed.
+        max_rows: Rows of a set that are read, at random; more would tell hardly more.
+
+    Returns:
+        The report with ``estimates`` and ``notes``.
+    """
+    rows = {
+        name: part.shuffle(seed=0).select(range(min(max_rows, len(part))))
+        for name, part in unlabeled.items()
+    }
+    outputs = {name: trainer.predict_labels(part) for name, part in rows.items()}
+    if correct_shift:
+        is_corrected, reason = _move_bias(trainer, report, rows, outputs)
+        if is_corrected:
+            outputs = {name: trainer.predict_labels(part) for name, part in rows.items()}
+        scored = ", ".join(scores.name for scores in report.source)
+        done = f"corrected in the saved model ({scored} is scored without)" * is_corrected
+        report = replace(
+            report,
+            notes=[*report.notes, f"label shift: {done or 'the model is left as it is'}; {reason}"],
+            costs={**report.costs, "label_shift_corrected": float(is_corrected)},
+        )
+    agreements = {name: ngram_agreement(outputs[name].probs, part) for name, part in rows.items()}
+    return report.with_estimates(outputs, agreements=agreements)
+
+
+def _move_bias(
+    trainer: _Trained,
+    report: TransferReport,
+    rows: Mapping[str, Dataset],
+    outputs: Mapping[str, LabelPredictions],
+) -> tuple[bool, str]:
+    """Whether the bias of the output layer was moved, and why."""
+    sharded = ("is_fsdp_enabled", "is_deepspeed_enabled")
+    for is_so, words in (
+        (report.task.name == "multi_label", "it is for one label a row"),
+        (not report.source, "there is no source validation to compare with"),
+        (
+            any(getattr(trainer, name, False) for name in sharded),
+            "its weights are shared out over the processes (FSDP, DeepSpeed)",
+        ),
+        (output_layer(trainer.model).bias is None, "its output layer has no bias"),
+    ):
+        if is_so:
+            return False, words
+    source = report.pooled_source
+    shift = correct_label_shift(
+        source_probs=source.probs,
+        source_references=source.references,
+        target_probs=np.concatenate([output.probs for output in outputs.values()]),
+        target_rows=mix_domains({}, rows),
+    )
+    if shift.is_applied:
+        shift_output_bias(trainer.model, shift.logit_shift)
+    return shift.is_applied, shift.reason
+
+
+def write_report(
+    output_dir: str | Path,
+    report: TransferReport,
+    *configs: Any,
+    rows: Mapping[str, Dataset] | None = None,
+    data: TransferData | None = None,
+) -> None:
+    """Write results, config, predictions, the calibration and the model card of a run.
+
+    ``all_results.json``, ``run_config.yaml``, ``predictions_<name>.jsonl``, ``calibration.json``
+    and ``README.md``, all in UTF-8, without escapes. If a tokenizer was saved in the folder, its
+    fit to the rows is counted, and a bad one is warned of.
+
+    Args:
+        output_dir: The run's folder.
+        report: The figures.
+        configs: The resolved dataclasses of the run, later ones win; secrets among them are left
+            out, and what belongs to this one run or machine.
+        rows: The evaluated sets by name; their texts go beside the predictions.
+        data: What was loaded; the card then says how many rows of each role were read.
+    """
+    folder = Path(output_dir)
+    plain = _plain_config(configs)
+    fits = _fits(folder, report, plain, rows or {})
+    results = report.results()
+    for name, fit in fits.items():
+        results.update(fit.to_results(f"fit_{name}_"))
+        for problem in fit.problems:
+            logger.warning("%s: %s", name, problem)
+    _write_json(folder / "all_results.json", results)
+    (folder / "calibration.json").unlink(missing_ok=True)  # of a run that is overwritten
+    if report.calibration is not None:
+        _write_json(folder / "calibration.json", report.calibration.to_dict())
+    (folder / "run_config.yaml").write_text(
+        yaml.safe_dump(plain, allow_unicode=True, sort_keys=True), encoding="utf-8"
+    )
+    for stale in folder.glob("predictions_*.jsonl"):  # sets that an overwritten run had evaluated
+        stale.unlink()
+    for scores in report.sets:
+        write_predictions(
+            folder / f"predictions_{scores.name}.jsonl",
+            scores.output,
+            texts=_texts((rows or {}).get(scores.name), report),
+            label_space=report.label_space,
+        )
+    write_card(folder, report, config=plain, rows=rows, fits=fits, data=data)
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    text = json.dumps(content, ensure_ascii=False, indent=2)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def _plain_config(configs: Sequence[Any]) -> dict[str, Any]:
+    config: dict[str, Any] = {}
+    for part in configs:
+        values = part.to_dict() if hasattr(part, "to_dict") else asdict(part)
+        config.update({key: value for key, value in values.items() if value is not None})
+    return {
+        key: value
+        for key, value in config.items()
+        if not key.endswith("_token")
+        and key not in _OF_ONE_RUN
+        and isinstance(value, (str, int, float, bool, list))
+    }
+
+
+def _fits(
+    folder: Path, report: TransferReport, config: Mapping[str, Any], rows: Mapping[str, Dataset]
+) -> dict[str, TokenizerFit]:
+    """The fit of the saved tokenizer by set; empty where there is no tokenizer or no text."""
+    if not rows or not (folder / "tokenizer_config.json").is_file():
+        return {}
+    tokenizer = load_tokenizer(str(folder))
+    languages = {scores.name: config.get("source_language", "en") for scores in report.source}
+    languages |= {scores.name: config.get("target_language", "zh") for scores in report.targets}
+    fits = {}
+    for name, language in ((n, languages[n]) for n in languages if n in rows):
+        columns = [c for c in report.task.text_columns if c in rows[name].column_names]
+        if columns and all(isinstance(rows[name][0][column], str) for column in columns):
+            first, second = [*(list(rows[name][column]) for column in columns), None][:2]
+            fits[name] = tokenizer_fit(
+                tokenizer,
+                first or [],
+                text_pairs=second,
+                language=language,
+                max_length=int(config.get("max_length", 128)),
+            )
+    return fits
+
+
+def _texts(dataset: Dataset | None, report: TransferReport) -> dict[str, Sequence[str]]:
+    if dataset is None:
+        return {}
+    wanted = (*report.task.text_columns, "domain_name")
+    return {column: list(dataset[column]) for column in wanted if column in dataset.column_names}
+
+
+def write_predictions(
+    path: str | Path,
+    output: LabelPredictions,
+    *,
+    texts: Mapping[str, Sequence[str]],
+    label_space: LabelSpace,
+) -> None:
+    """Write one JSON line per row: its text, gold label, predicted label and probabilities.
+
+    Args:
+        path: The file.
+        output: References, predictions and probabilities.
+        texts: The text columns of the set, in the order of the rows.
+        label_space: Names of the labels.
+    """
+
+    def names(value: np.ndarray) -> str | list[str] | None:
+        if np.ndim(value):
+            if (value == IGNORE_INDEX).all():
+                return None
+            return [n for n, on in zip(label_space.names, value, strict=True) if on == 1]
+        return label_space.names[value] if value >= 0 else None
+
+    with Path(path).open("w", encoding="utf-8") as lines:
+        for row, (reference, prediction, probs) in enumerate(zip(*output, strict=True)):
+            record: dict[str, Any] = {column: values[row] for column, values in texts.items()}
+            record |= {"label": names(reference), "prediction": names(prediction)}
+            record["probs"] = {
+                name: round(float(p), 6) for name, p in zip(label_space.names, probs, strict=True)
+            }
+            lines.write(json.dumps(record, ensure_ascii=False) + "\n")

@@ -1,0 +1,322 @@
+"""Private fine-tuning: DP-SGD on the rows that are trained on, by opacus."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+import logging
+import math
+import secrets
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from datasets import Dataset, concatenate_datasets
+from torch.nn import LayerNorm
+from torch.utils.data import DataLoader
+from transformers import TrainerCallback
+from transformers.trainer_utils import IntervalStrategy
+
+from xlingual.config.options import option
+from xlingual.config.training import TransferArguments, enough_epochs
+from xlingual.data.poisson import PoissonBatches
+from xlingual.errors import ConfigError, require
+from xlingual.evaluation import TransferReport
+from xlingual.tasks import IGNORE_INDEX
+from xlingual.training.trainer import TransferTrainer
+
+__all__ = ["PrivateArguments", "PrivateTrainer"]
+
+logger = logging.getLogger(__name__)
+
+_ADAPTERS = ("none", "lora")
+_ACCOUNT = "private_account.json"
+_HEAD_RATE = 0.01
+
+
+@dataclass
+class PrivateArguments:
+    """How much may be learnt about any one training row."""
+
+    private_epsilon: float = option(8.0, "The privacy budget epsilon; smaller is more private.")
+    private_delta: float = option(1e-5, "delta; well below one in the number of training rows.")
+    private_clipping_norm: float = option(0.1, "Largest norm of one row's gradient.")
+    private_seed: int | None = option(
+        None, "Makes the noise repeatable, for tests only: who knows it can take the noise off."
+    )
+
+    def __post_init__(self) -> None:
+        problems = [
+            f"--{name} must be above 0{bound}; got {getattr(self, name)}"
+            for name, highest, bound in (
+                ("private_epsilon", float("inf"), ""),
+                ("private_delta", 1.0, " and below 1"),
+                ("private_clipping_norm", float("inf"), ""),
+            )
+            if not 0 < getattr(self, name) < highest
+        ]
+        if problems:
+            raise ConfigError("; ".join(problems))
+
+
+class PrivateTrainer(TransferTrainer):
+    r"""A ``TransferTrainer`` whose model hardly depends on any one training row.
+
+    .. math:: g = \frac{1}{qn} \left[ \sum_{i \in B} \nabla \ell_i
+              \min\left(1, \frac{C}{\lVert \nabla \ell_i \rVert}\right)
+              + \mathcal{N}(0, \sigma^2 C^2 I) \right]
+
+    DP-SGD (Abadi et al. 2016) with Poisson sampling: with or without a given row, the probability
+    of any model differs by a factor of at most :math:`e^\epsilon`, but for :math:`\delta`.
+    :math:`\sigma` is chosen so that all steps of the run spend :math:`\epsilon`, by opacus' Renyi
+    accountant (Mironov et al. 2019). Few trained parameters take less noise, so it is LoRA or,
+    without an adapter, the head alone (Yu et al. 2022, Li et al. 2022).
+
+    Twice the steps need far less than twice the noise, so where ``num_train_epochs`` is open there
+    are at least 200 of them, and at least three epochs. Where no learning rate is given, that of a
+    head alone is 0.01 at 256 features and falls as they become more (Yang et al. 2022).
+
+    What is private is one row of ``train_dataset``; a person with many rows has less. Not covered:
+    the mean training loss that is logged at the end, scores, predictions and the calibration
+    temperature of rows that it is evaluated on, the number of rows, the label names. The randomness
+    is not cryptographic.
+
+    Args:
+        epsilon: :math:`\epsilon`.
+        delta: :math:`\delta`.
+        clipping_norm: *C*; 0.1 as in Li et al. 2022: with AdamW its scale matters little.
+        noise_seed: Repeats noise and batches; None: not repeatable, as it must be in earnest.
+        **kwargs: Those of ``TransferTrainer``.
+
+    Raises:
+        ConfigError: Settings under which the account would not hold.
+        MissingDependencyError: opacus is not installed.
+    """
+
+    def __init__(
+        self,
+        *,
+        epsilon: float,
+        delta: float,
+        clipping_norm: float = 0.1,
+        noise_seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        require("opacus", extra="privacy")
+        PrivateArguments(epsilon, delta, clipping_norm)
+        args = kwargs.pop("args", None) or TransferArguments(output_dir="xlingual-output")
+        _check(args, kwargs)
+        args = copy.copy(args)
+        args.freeze_encoder = args.adapter == "none"
+        has_rate = args.learning_rate is not None or args.head_learning_rate is not None
+        if args.num_train_epochs is None:
+            steps = len(kwargs["train_dataset"]) // args.per_device_train_batch_size
+            args.num_train_epochs = enough_epochs(steps, most=math.inf)
+        self.epsilon, self.delta, self.clipping_norm = epsilon, delta, clipping_norm
+        self.noise_seed = noise_seed
+        self.noise_multiplier = float("nan")
+        self._hooks: Any = None
+        self._resumed: Path | None = None
+        super().__init__(args=args, **kwargs)
+        if args.freeze_encoder and not has_rate:
+            self.args.head_learning_rate = _HEAD_RATE * 256 / self.model.config.hidden_size
+        # The gradient is clipped row by row; a second time would only shrink what is left.
+        self.args.max_grad_norm = 0.0
+        self.args.logging_strategy = IntervalStrategy.NO  # losses of private rows are not logged
+        _check_rows(self.train_dataset)
+        num_rows = len(self.train_dataset)
+        size = self.args.per_device_train_batch_size
+        self.batches = PoissonBatches(
+            num_rows, sample_rate=min(1.0, size / num_rows), seed=noise_seed
+        )
+        self._noise = torch.Generator(device=self.args.device)
+        self.add_callback(_PrivateSteps(self))
+        if delta >= 1 / num_rows:
+            logger.warning(
+                "delta %g is not below 1/%d rows: that would allow to publish a row as it is",
+                delta, num_rows,
+            )  # fmt: skip
+        if noise_seed is not None:
+            logger.warning("the noise has a known seed: the result is repeatable and not private")
+
+    def get_train_dataloader(self) -> Any:
+        """Poisson batches, and a row of weight 0 for those that come out empty."""
+        rows = self._remove_unused_columns(self.train_dataset, description="Training")
+        blank = rows.select([0]).remove_columns("weight").add_column("weight", [0.0])
+        loader: Any = DataLoader(
+            concatenate_datasets([rows, blank.select_columns(rows.column_names)]),
+            batch_sampler=self.batches,
+            collate_fn=self.data_collator,
+            num_workers=self.args.dataloader_num_workers,
+            pin_memory=self.args.dataloader_pin_memory,
+        )
+        return self.accelerator.prepare(loader)
+
+    def _choose_noise(self, num_steps: int) -> float:
+        """The noise under which this many steps spend the budget."""
+        from opacus.accountants.utils import get_noise_multiplier
+
+        try:
+            return get_noise_multiplier(
+                target_epsilon=self.epsilon,
+                target_delta=self.delta,
+                sample_rate=self.batches.sample_rate,
+                steps=num_steps,
+            )
+        except ValueError as error:
+            raise ConfigError(
+                f"no noise keeps {num_steps} steps within epsilon {self.epsilon:g} and delta "
+                f"{self.delta:g} ({error}); allow more, or take fewer steps"
+            ) from error
+
+    def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
+        """A checkpoint also says with which noise its steps were made."""
+        super()._save(output_dir, state_dict)
+        folder = Path(output_dir or self.args.output_dir or ".")
+        if folder.name.startswith("checkpoint-"):
+            (folder / _ACCOUNT).write_text(json.dumps(self._account) + "\n", encoding="utf-8")
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        super()._load_from_checkpoint(resume_from_checkpoint, model)
+        self._resumed = Path(resume_from_checkpoint) / _ACCOUNT
+
+    @property
+    def _account(self) -> dict[str, float]:
+        return {"noise_multiplier": self.noise_multiplier, "sample_rate": self.batches.sample_rate}
+
+    def _check_resumed(self) -> None:
+        """One noise for all steps, or the account of them does not hold."""
+        if self._resumed is None:
+            return
+        known = self._resumed.is_file()
+        spent = json.loads(self._resumed.read_text(encoding="utf-8")) if known else None
+        if spent != self._account:
+            raise ConfigError(
+                f"{self._resumed.parent} was made with {spent}, this run has {self._account}: go "
+                "on with the same budget, rows, batch size and number of steps, or begin anew"
+            )
+
+    def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
+        """The usual optimizer, which is given clipped and noised gradients."""
+        from opacus.grad_sample import GradSampleHooks
+        from opacus.optimizers import DPOptimizer
+
+        if self.optimizer is None:
+            # opacus 1.6 has no rule for a norm without a bias, as in the head of ModernBERT; a
+            # layer without a rule is differentiated by torch.func, row by row.
+            rules = {k: v for k, v in GradSampleHooks.GRAD_SAMPLERS.items() if k is not LayerNorm}
+            hooks: Any = type("_Hooks", (GradSampleHooks,), {"GRAD_SAMPLERS": rules})
+            plain = super().create_optimizer(model)
+            self.noise_multiplier = self._choose_noise(self.state.max_steps)
+            self._check_resumed()
+            self._hooks = hooks(self.accelerator.unwrap_model(self.model))
+            self.optimizer = DPOptimizer(
+                plain,
+                noise_multiplier=self.noise_multiplier,
+                max_grad_norm=self.clipping_norm,
+                expected_batch_size=self.batches.sample_rate * self.batches.num_rows,
+                generator=self._noise,
+            )
+        return self.optimizer
+
+    def train(self, *args: Any, **kwargs: Any) -> Any:
+        """Train, and take the hooks of opacus off the model again."""
+        try:
+            with warnings.catch_warnings():  # the first layer reads frozen embeddings
+                warnings.filterwarnings("ignore", message="Full backward hook is firing")
+                return super().train(*args, **kwargs)
+        finally:
+            if self._hooks is not None:
+                self._hooks.remove_hooks()
+                self._hooks = None
+
+    @property
+    def spent_epsilon(self) -> float:
+        """What the steps so far have spent of the budget; 0 before the first."""
+        from opacus.accountants import RDPAccountant
+
+        if not self.state.global_step:
+            return 0.0
+        accountant = RDPAccountant()
+        accountant.history = [
+            (self.noise_multiplier, self.batches.sample_rate, self.state.global_step)
+        ]
+        return float(accountant.get_epsilon(self.delta))
+
+    def evaluate_transfer(
+        self, *, source: Mapping[str, Dataset], targets: Mapping[str, Dataset]
+    ) -> TransferReport:
+        """Scores, and beside the costs what was spent: ``epsilon``, ``delta``."""
+        report = super().evaluate_transfer(source=source, targets=targets)
+        spent = {
+            "epsilon": self.spent_epsilon,
+            "delta": self.delta,
+            "noise_multiplier": self.noise_multiplier,
+            "clipping_norm": self.clipping_norm,
+        }
+        return dataclasses.replace(report, costs={**report.costs, **spent})
+
+
+class _PrivateSteps(TrainerCallback):
+    """What opacus needs around a step of ``Trainer``."""
+
+    def __init__(self, trainer: PrivateTrainer) -> None:
+        self.trainer = trainer
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Pass the epoch on to the batches."""
+        self.trainer.batches.set_epoch(int(state.epoch))
+
+    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Refuse gradients that are not those of rows, and draw the noise of this step alone."""
+        params = kwargs["optimizer"].param_groups[0]["params"]
+        sizes = {len(p.grad_sample) for p in params if p.grad_sample is not None}
+        if len(sizes) > 1 or any(p.grad_sample is None for p in params):
+            raise ConfigError(
+                f"opacus finds no gradient by row in this model (sizes {sorted(sizes)}); expected "
+                "layers that keep the rows of a batch apart: give --adapter lora, or another model"
+            )
+        seed = self.trainer.noise_seed
+        words = np.random.SeedSequence(None if seed is None else [seed, state.global_step, 1])
+        fresh = secrets.randbits(63) if seed is None else int(words.generate_state(1, np.uint64)[0])
+        self.trainer._noise.manual_seed(fresh % 2**63)
+
+    def on_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """``Trainer`` clears the gradients of the model and knows nothing of those of rows."""
+        kwargs["optimizer"].zero_grad()
+
+
+def _check(args: TransferArguments, kwargs: Mapping[str, Any]) -> None:
+    """Refuse what looks at private rows outside the account, or mixes rows in a gradient."""
+    problems = {
+        "expected --adapter lora, or none for the head alone": args.adapter not in _ADAPTERS,
+        "--precision must be fp32": args.bf16 or args.fp16,
+        "--gradient_accumulation_steps must be 1: a larger batch is a larger batch size": (
+            args.gradient_accumulation_steps != 1
+        ),
+        "one process on one device only, for noise and account of several do not add up; got "
+        f"{max(args.world_size, args.n_gpu)}: start it by python, with one CUDA_VISIBLE_DEVICES": (
+            args.world_size != 1 or args.n_gpu > 1
+        ),
+        "--selection must be last or average: validation rows are outside the account": (
+            args.selection not in ("last", "average")
+        ),
+        "--class_weights auto counts private labels; give numbers": args.class_weights == "auto",
+        "no transfer loss: it reads rows together": kwargs.get("transfer_loss") is not None,
+        "training rows are needed": not len(kwargs.get("train_dataset") or ()),
+    }
+    if any(problems.values()):
+        said = "; ".join(words for words, is_bad in problems.items() if is_bad)
+        raise ConfigError(f"private fine-tuning: {said}")
+
+
+def _check_rows(rows: Any) -> None:
+    """Every row must be labelled: the loss is divided by the labels of a batch."""
+    labels = np.asarray(rows["labels"][:])
+    if (labels == IGNORE_INDEX).any() or "soft_labels" in rows.column_names:
+        raise ConfigError("private fine-tuning needs a label in each row; some rows have none")

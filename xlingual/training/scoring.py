@@ -1,0 +1,63 @@
+"""From a ``Trainer`` and encoded rows to predictions in order, scores and costs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from datasets import Dataset
+from transformers import EvalPrediction, Trainer
+
+from xlingual.evaluation import LabelPredictions, classification_scores, multi_label_scores
+from xlingual.labels import LabelSpace
+from xlingual.models.loading import count_parameters, peak_memory_mib
+from xlingual.tasks import Task
+
+__all__ = ["predict_in_order", "quick_scores", "training_costs"]
+
+
+def predict_in_order(trainer: Trainer, encoded: Dataset, *, task: Task) -> LabelPredictions:
+    """Predict encoded rows and give the results in the order of the rows.
+
+    Rows are read longest first, so that a batch pads little and a batch that is too large for the
+    memory fails at once.
+    """
+    order = np.argsort(encoded["length"][:], kind="stable")[::-1]
+    place = np.argsort(order)
+    metrics, trainer.compute_metrics = trainer.compute_metrics, None  # rows may have no labels
+    try:
+        output: Any = trainer.predict(encoded.select(order))
+    finally:
+        trainer.compute_metrics = metrics
+    logits = np.asarray(output.predictions, dtype="float32")[place]
+    return LabelPredictions(
+        references=np.asarray(output.label_ids)[place],
+        predictions=task.decide(logits),
+        probs=task.probabilities(logits),
+    )
+
+
+def quick_scores(
+    prediction: EvalPrediction, *, task: Task, label_space: LabelSpace
+) -> dict[str, float]:
+    """Accuracy and macro-F1, for evaluations while training; the report has the rest."""
+    scores = multi_label_scores if task.name == "multi_label" else classification_scores
+    everything = scores(
+        references=np.asarray(prediction.label_ids),
+        predictions=task.decide(np.asarray(prediction.predictions)),
+        label_names=label_space.names,
+    )
+    return {name: everything[name] for name in ("accuracy", "macro_f1")}
+
+
+def training_costs(trainer: Trainer) -> dict[str, float]:
+    """Training time and speed, parameters, and the largest memory the process has taken."""
+    model: Any = trainer.model
+    last = next((log for log in trainer.state.log_history[::-1] if "train_runtime" in log), {})
+    kept = ("train_runtime", "train_samples_per_second")
+    return {
+        **{key: float(last[key]) for key in kept if key in last},
+        "trainable_parameters": count_parameters(model, trainable=True),
+        "parameters": count_parameters(model),
+        "peak_memory_mib": peak_memory_mib(),
+    }

@@ -1,0 +1,1 @@
+"""Methods at the data seam: a data set in, a data set out."""

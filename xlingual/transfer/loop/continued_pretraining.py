@@ -1,0 +1,281 @@
+"""Continued pretraining: masked prediction on the user's text, by any encoder that has the head.
+
+Gururangan et al. (2020, "Don't Stop Pretraining"). Chinese words are masked whole where jieba is
+installed (Cui et al. 2021): a masked character whose neighbour gives the word away teaches little.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from datasets import Dataset
+from numpy.typing import NDArray
+from transformers import (
+    AutoModelForMaskedLM,
+    PreTrainedTokenizerBase,
+    Trainer,
+    TrainingArguments,
+)
+
+from xlingual.data.bitext import HAN
+from xlingual.errors import DataError, ModelLoadError
+from xlingual.models.loading import count_parameters, embedded_encoder, load_tokenizer
+
+__all__ = ["WholeWordCollator", "continue_pretraining", "word_numbers"]
+
+logger = logging.getLogger(__name__)
+
+_HAN = re.compile(f"[{HAN}]")
+
+
+def continue_pretraining(
+    model_name_or_path: str | None,
+    texts: Sequence[str],
+    *,
+    output_dir: str | Path,
+    num_train_epochs: float = 5.0,
+    learning_rate: float | None = None,
+    masked_share: float = 0.15,
+    batch_size: int = 32,
+    max_length: int = 128,
+    bf16: bool = False,
+    seed: int = 0,
+    revision: str | None = None,
+    model: Any = None,
+    resume: bool = True,
+) -> str:
+    """Train an encoder further by masked prediction, and save it as a folder to fine-tune from.
+
+    Chinese text alone erodes the alignment of the two languages: give source text of about the same
+    size with it.
+
+    Args:
+        model_name_or_path: Folder or hub id with a masked-prediction head; None: the embedded one.
+        texts: Sentences or documents of both languages.
+        output_dir: The encoder goes here; checkpoints too, so that a killed run resumes.
+        num_train_epochs: Passes over the texts.
+        learning_rate: Peak learning rate; None: 5e-5, or 3e-4 for an encoder of under 10 million
+            parameters without its embeddings.
+        masked_share: Share of the tokens to predict.
+        batch_size: Texts in a batch.
+        max_length: Tokens of a text.
+        bf16: Compute in bfloat16.
+        seed: Seed of order and masks.
+        revision: Branch, tag or commit on the hub.
+        model: A model to train instead of loading one, for example with a language adapter on it.
+        resume: Go on from the last checkpoint in ``output_dir``, if there is one; else remove those
+            that are there.
+
+    Returns:
+        ``output_dir``.
+
+    Raises:
+        DataError: There is no text.
+        ModelLoadError: The model has no masked-prediction head, or cannot be loaded.
+    """
+    texts = [text for text in texts if text and text.strip()]
+    if not texts:
+        raise DataError("continued pretraining needs text; got none")
+    path = model_name_or_path or embedded_encoder()
+    tokenizer = load_tokenizer(path, revision=revision)
+    if tokenizer.mask_token_id is None:
+        raise ModelLoadError(f"{path} has no mask token; expected a masked language model")
+    model = model if model is not None else _load(path, revision)
+    if learning_rate is None:
+        embeddings = count_parameters(model.get_input_embeddings())
+        is_tiny = count_parameters(model) - embeddings < 10_000_000
+        learning_rate = 3e-4 if is_tiny else 5e-5
+    output_dir = Path(output_dir)
+    args = TrainingArguments(
+        output_dir=str(output_dir),
+        num_train_epochs=num_train_epochs,
+        learning_rate=learning_rate,
+        per_device_train_batch_size=batch_size,
+        warmup_steps=0.06,
+        weight_decay=0.01,
+        save_strategy="epoch",
+        save_total_limit=1,
+        logging_steps=50,
+        report_to="none",
+        bf16=bf16,
+        use_cpu=not torch.cuda.is_available(),
+        train_sampling_strategy="group_by_length",
+        remove_unused_columns=False,
+        seed=seed,
+    )
+    trainer = Trainer(
+        model=model,
+        args=args,
+        train_dataset=_tokenized(texts, tokenizer, max_length),
+        data_collator=WholeWordCollator(tokenizer, masked_share=masked_share),
+        processing_class=tokenizer,
+    )
+    was_sparse = getattr(model.config, "sparse_prediction", None)
+    if was_sparse is False:  # scores over the vocabulary for the masked tokens alone
+        model.config.sparse_prediction = model.sparse_prediction = True
+    checkpoints = list(output_dir.glob("checkpoint-*"))
+    if not resume:  # those of an earlier run, with other settings
+        for folder in checkpoints if trainer.is_world_process_zero() else []:
+            shutil.rmtree(folder)
+        trainer.accelerator.wait_for_everyone()
+    goes_on = resume and any((folder / "trainer_state.json").is_file() for folder in checkpoints)
+    trainer.train(resume_from_checkpoint=True if goes_on else None)
+    if was_sparse is False:
+        model.config.sparse_prediction = model.sparse_prediction = False
+    trainer.save_model()
+    return str(output_dir)
+
+
+def _load(path: str, revision: str | None) -> Any:
+    try:
+        model, info = AutoModelForMaskedLM.from_pretrained(
+            path,
+            revision=revision,
+            dtype=torch.float32,
+            use_safetensors=True,
+            output_loading_info=True,
+        )
+    except (OSError, ValueError) as error:
+        raise ModelLoadError(
+            f"cannot load {path} for masked prediction: {str(error).splitlines()[0]}"
+        ) from error
+    if info["missing_keys"]:
+        logger.warning("the masked-prediction head is new: %s", sorted(info["missing_keys"]))
+    return model
+
+
+def _tokenized(texts: list[str], tokenizer: PreTrainedTokenizerBase, max_length: int) -> Dataset:
+    """Token ids with the number of the word that each token belongs to."""
+
+    def tokenize(batch: dict[str, list[str]]) -> dict[str, list[Any]]:
+        encoded = tokenizer(
+            batch["text"],
+            truncation=True,
+            max_length=max_length,
+            return_offsets_mapping=True,
+            return_special_tokens_mask=True,
+        )
+        words = [
+            word_numbers(text, offsets, special)
+            for text, offsets, special in zip(
+                batch["text"],
+                encoded["offset_mapping"],
+                encoded["special_tokens_mask"],
+                strict=True,
+            )
+        ]
+        ids = encoded["input_ids"]
+        return {"input_ids": ids, "words": words, "length": [len(row) for row in ids]}
+
+    rows = Dataset.from_dict({"text": texts})
+    return rows.map(
+        tokenize,
+        batched=True,
+        remove_columns=["text"],
+        load_from_cache_file=False,
+        desc="Tokenising",
+    )
+
+
+def word_numbers(
+    text: str, offsets: Sequence[tuple[int, int]], special: Sequence[int]
+) -> list[int]:
+    """The word of each token: -1 for special tokens, jieba's words for Chinese if it is installed.
+
+    Tokens and words are matched by character offset, since a piece of a multilingual vocabulary
+    may cross the border of two words; such a piece counts to the first.
+    """
+    starts = _word_starts(text)
+    numbers = np.cumsum(starts) if len(text) else np.zeros(0, dtype=int)
+    return [
+        -1 if is_special or not len(text) else int(numbers[min(begin, len(text) - 1)])
+        for (begin, _), is_special in zip(_visible(text, offsets), special, strict=True)
+    ]
+
+
+def _visible(text: str, offsets: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Offsets without the space that SentencePiece counts to the word after it."""
+    moved = []
+    for begin, end in offsets:
+        while begin < end - 1 and text[begin].isspace():
+            begin += 1
+        moved.append((begin, end))
+    return moved
+
+
+def _word_starts(text: str) -> NDArray[np.bool_]:
+    """Whether a word starts at each character."""
+    starts = np.zeros(len(text), dtype=bool)
+    if _has_jieba():
+        import jieba
+
+        jieba.setLogLevel(logging.WARNING)
+        for _, begin, _ in jieba.tokenize(text):
+            starts[begin] = True
+    else:
+        han = _han(text)
+        spaces = np.array([character.isspace() for character in text], dtype=bool)
+        after_space = np.concatenate([[True], spaces[:-1]]) if len(text) else spaces
+        after_han = np.concatenate([[True], han[:-1]]) if len(text) else han
+        starts = han | after_space | (after_han & ~han)
+    if len(starts):
+        starts[0] = True
+    return starts
+
+
+def _han(text: str) -> NDArray[np.bool_]:
+    return np.array([bool(_HAN.match(character)) for character in text], dtype=bool)
+
+
+def _has_jieba() -> bool:
+    return importlib.util.find_spec("jieba") is not None
+
+
+class WholeWordCollator:
+    """Masks whole words: 80% masked, 10% another token, 10% as they are (Devlin et al. 2019).
+
+    Args:
+        tokenizer: Its mask and padding tokens are used.
+        masked_share: Share of the tokens to predict.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, *, masked_share: float = 0.15) -> None:
+        self.tokenizer = tokenizer
+        self.masked_share = masked_share
+
+    def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        """``input_ids``, ``attention_mask`` and ``labels`` (-100 where nothing is predicted)."""
+        length = max(len(row["input_ids"]) for row in rows)
+        ids = torch.full((len(rows), length), int(self.tokenizer.pad_token_id or 0))
+        attention = torch.zeros_like(ids)
+        chosen = torch.zeros(ids.shape, dtype=torch.bool)
+        for number, row in enumerate(rows):
+            size = len(row["input_ids"])
+            ids[number, :size] = torch.tensor(row["input_ids"])
+            attention[number, :size] = 1
+            chosen[number, :size] = self._chosen(torch.tensor(row["words"]))
+        labels = torch.where(chosen, ids, -100)
+        fate = torch.rand(ids.shape)
+        ids = torch.where(chosen & (fate < 0.8), int(self.tokenizer.mask_token_id), ids)
+        other = torch.randint(len(self.tokenizer), ids.shape)
+        ids = torch.where(chosen & (fate >= 0.9), other, ids)
+        return {"input_ids": ids, "attention_mask": attention, "labels": labels}
+
+    def _chosen(self, words: torch.Tensor) -> torch.Tensor:
+        """Draw words in random order until their tokens make up the share."""
+        numbers = words[words >= 0].unique()
+        wanted = max(1, round(self.masked_share * int((words >= 0).sum())))
+        chosen = torch.zeros(len(words), dtype=torch.bool)
+        for number in numbers[torch.randperm(len(numbers))].tolist():
+            if int(chosen.sum()) >= wanted:
+                break
+            chosen |= words == number
+        return chosen

@@ -1,0 +1,146 @@
+"""Self-training: rounds of pseudo-labels on target text, balanced by class, with an abort rule."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from datasets import Dataset
+from numpy.typing import NDArray
+
+from xlingual.data import mix_domains
+from xlingual.errors import DataError
+from xlingual.transfer.data.pseudo_labels import (
+    choose_confident,
+    gives_one_label,
+    predicted_prior,
+    with_soft_labels,
+)
+from xlingual.transfer.loop.learner import Fit, Learner
+
+__all__ = ["SelfTraining", "self_train"]
+
+logger = logging.getLogger(__name__)
+
+Calibrate = Callable[[NDArray], NDArray]
+
+
+@dataclass
+class SelfTraining:
+    """What self-training ended with.
+
+    Attributes:
+        learner: The last student that was kept; the teacher itself where the first was refused.
+        rounds: Rounds that were kept.
+        stopped: Why it ended early; empty where it did not.
+        history: Rows, class shares and agreement of each round.
+    """
+
+    learner: Learner
+    rounds: int = 0
+    stopped: str = ""
+    history: list[dict[str, object]] = field(default_factory=list)
+
+
+def self_train(
+    fit: Fit,
+    teacher: Learner,
+    source: Dataset,
+    unlabeled: Dataset,
+    *,
+    shares: Sequence[float] = (0.2, 0.4, 0.8),
+    confidence_threshold: float = 0.8,
+    calibrate: Calibrate | None = None,
+    second_teacher: Learner | None = None,
+    max_prior_ratio: float = 2.0,
+) -> SelfTraining:
+    """Train students on source rows and on the target rows that the last model is surest of.
+
+    In each round the model labels the target text, the surest rows of every class are taken in
+    proportion to the prior that the teacher predicted, smoothed, and a student starts anew from
+    the pretrained encoder on source and pseudo-labelled rows. The pseudo-labels are soft. Settings
+    after Xu et al. (2021), Dong and de Melo (2019) and Ye et al. (2020). The prior is that of the
+    teacher in every round: re-estimated from the students it drifts towards one half.
+
+    It can make a poor teacher worse, so it stops, and keeps the model of the round before, when a
+    class takes more than ``max_prior_ratio`` times its share or loses as much, or when the student
+    contradicts its teacher on more than a third of the rows. For one label a row: of tagged
+    sentences and of rows with several labels it keeps the teacher.
+
+    Args:
+        fit: Trains a model; called as ``fit("self_training_1", rows)``.
+        teacher: The zero-shot model.
+        source: Labelled rows.
+        unlabeled: Target text; a label column in it is never read.
+        shares: Share of the target rows used, round by round.
+        confidence_threshold: Below it a row is never used; of calibrated probabilities.
+        calibrate: Applied to probabilities before confidence is read; None: as they are.
+        second_teacher: Rows on which the two teachers disagree are left out.
+        max_prior_ratio: How far a class may move before it counts as collapse.
+
+    Raises:
+        DataError: There is no target text.
+    """
+    if not len(unlabeled):
+        raise DataError("self-training needs target text; --target_unlabeled has no rows")
+    calibrate = calibrate or (lambda probs: probs)
+    result = SelfTraining(learner=teacher)
+    probs = teacher.predict_labels(unlabeled).probs
+    if not gives_one_label(probs):
+        result.stopped = "it is for one label a row"
+        logger.warning("self-training is left out: %s; the teacher is kept", result.stopped)
+        return result
+    probs = calibrate(probs)
+    first_prior = predicted_prior(probs)
+    for number, share in enumerate(shares, start=1):
+        allowed = _agreed(probs, second_teacher, unlabeled)
+        masked = np.where(allowed[:, None], probs, 0.0)
+        chosen = choose_confident(
+            masked, share=share, threshold=confidence_threshold, prior=first_prior
+        )
+        if len(chosen) < 2 * len(first_prior):
+            result.stopped = f"round {number}: sure of {len(chosen)} rows only"
+            break
+        pseudo = with_soft_labels(
+            unlabeled.select(chosen), probs[chosen], label_space=result.learner.label_space
+        )
+        student = fit(
+            f"self_training_{number}", mix_domains({"source": source}, {"pseudo": pseudo})
+        )
+        after = calibrate(student.predict_labels(unlabeled).probs)
+        agreement = float((after.argmax(1) == probs.argmax(1)).mean())
+        prior = predicted_prior(after)
+        result.history.append(
+            {"round": number, "rows": len(chosen), "prior": prior.round(4).tolist(),
+             "agreement": round(agreement, 4)}
+        )  # fmt: skip
+        logger.info("self-training %s", result.history[-1])
+        result.stopped = _collapse(prior, first_prior, agreement, max_prior_ratio)
+        if result.stopped:
+            break
+        result.learner, result.rounds, probs = student, number, after
+    if result.stopped:
+        logger.warning(
+            "self-training stopped (%s); %s is kept", result.stopped,
+            f"round {result.rounds}" if result.rounds else "the teacher",
+        )  # fmt: skip
+    return result
+
+
+def _agreed(probs: NDArray, second: Learner | None, unlabeled: Dataset) -> NDArray[np.bool_]:
+    if second is None:
+        return np.ones(len(probs), dtype=bool)
+    return probs.argmax(1) == second.predict_labels(unlabeled).probs.argmax(1)
+
+
+def _collapse(prior: NDArray, first: NDArray, agreement: float, max_ratio: float) -> str:
+    """Why the student must not be kept; empty where it may."""
+    ratio = prior / first
+    if ratio.max() > max_ratio or ratio.min() < 1 / max_ratio:
+        worst = int(np.abs(np.log(ratio)).argmax())
+        return f"class {worst} went from {first[worst]:.0%} to {prior[worst]:.0%} of the rows"
+    if agreement < 2 / 3:
+        return f"student and teacher agree on {agreement:.0%} of the rows only"
+    return ""

@@ -1,0 +1,308 @@
+"""Encoders that are not trained, with a linear head fitted on their features."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from datasets import Dataset
+from numpy.typing import NDArray
+from transformers import PreTrainedModel
+
+from xlingual.config.options import option
+from xlingual.errors import ConfigError, DataError
+from xlingual.evaluation import LabelPredictions, TransferReport, score_set
+from xlingual.labels import LabelSpace
+from xlingual.models.adapters import complete_saved_model
+from xlingual.models.feature_extraction import extract_features
+from xlingual.models.features import output_layer
+from xlingual.models.loading import count_parameters, load_model, load_tokenizer, peak_memory_mib
+from xlingual.models.output_layer import set_output_layer
+from xlingual.tasks import IGNORE_INDEX, Task
+from xlingual.transfer.data.co_training import co_train_head
+from xlingual.transfer.model.centring import centring_shift, language_offset
+from xlingual.transfer.model.linear_head import (
+    FROZEN_CLASSIFIERS,
+    LinearMap,
+    choose_gate,
+    fit_linear,
+    fuse_features,
+)
+from xlingual.transfer.model.linear_self_training import self_train_head
+
+__all__ = ["FrozenEncoder", "FrozenFeaturesArguments"]
+
+logger = logging.getLogger(__name__)
+
+FUSIONS = ("concatenate", "gate")
+
+
+@dataclass
+class FrozenFeaturesArguments:
+    """The classifier on top of frozen features, and a second encoder beside the first."""
+
+    classifier: str = option("logistic_regression", f"{', '.join(FROZEN_CLASSIFIERS)}.")
+    strength: float | None = option(
+        None, "Inverse penalty of logistic regression; left out: by cross-validation."
+    )
+    num_components: int = option(64, "Principal components of --classifier pca.")
+    second_model: str | None = option(
+        None, "Folder or hub id of an encoder whose features are fused with the first one's."
+    )
+    fusion: str = option("concatenate", "concatenate, or gate (weights by cross-validation).")
+    centring: bool = option(
+        False, "Take the languages' difference off, with --target_unlabeled; it can lose."
+    )
+    self_training: bool = option(
+        False, "Refit the head to --target_unlabeled, in rounds of its own surest labels."
+    )
+    co_training: bool = option(
+        False, "And let the words of that text correct them: see recipes/unlabeled_target.py."
+    )
+    feature_cache: str | None = option(
+        None, "Folder where features are kept between runs; left out: none are kept."
+    )
+
+    def __post_init__(self) -> None:
+        if self.classifier not in FROZEN_CLASSIFIERS:
+            raise ConfigError(
+                f"--classifier takes {', '.join(FROZEN_CLASSIFIERS)}; got {self.classifier!r}"
+            )
+        if self.fusion not in FUSIONS:
+            raise ConfigError(f"--fusion takes {', '.join(FUSIONS)}; got {self.fusion!r}")
+        if self.centring + self.self_training + self.co_training > 1:
+            raise ConfigError(
+                "--centring, --self_training and --co_training all change the target's head; keep "
+                "one (co-training starts from the self-trained head)"
+            )
+        if self.num_components < 1 or (self.strength is not None and self.strength <= 0):
+            raise ConfigError("--num_components must be at least 1, and --strength above 0")
+
+
+class FrozenEncoder:
+    """One or two encoders that are not trained, and a linear head on their features.
+
+    What the head reads decides whether the result is a folder that loads by itself:
+
+    * a checkpoint that brought everything below its output layer, such as a fine-tuned classifier:
+      the input of that layer;
+    * ModernBERT with mean pooling (the embedded encoder), whose head is passed through: the
+      layer-normalised mean of the hidden states;
+    * any other encoder whose pooler is new and random, and two encoders together: the mean of the
+      hidden states. No classification class expresses that, so ``reason_not_saved`` is set.
+
+    Args:
+        models: Folders or hub ids; None is the embedded encoder.
+        task: A single-label task.
+        label_space: The labels of the data.
+        revision: Branch, tag or commit of the first model.
+        max_length: Tokens of a row.
+        batch_size: Rows of a forward pass.
+        cache_dir: Where features are kept between runs.
+        seed: Of cross-validation.
+
+    Raises:
+        ConfigError: A multi-label task, or not one or two models.
+        ModelLoadError: A model cannot be loaded.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[str | None] = (None,),
+        *,
+        task: Task,
+        label_space: LabelSpace,
+        revision: str | None = None,
+        max_length: int = 128,
+        batch_size: int = 128,
+        cache_dir: str | Path | None = None,
+        seed: int = 0,
+    ) -> None:
+        if task.problem_type != "single_label_classification" or not 1 <= len(models) <= 2:
+            raise ConfigError(
+                "frozen features take a single-label task and one or two encoders; got task "
+                f"{task.name} and {len(models)} encoders"
+            )
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.task, self.seed = task, seed
+        self._extraction: dict[str, Any] = {
+            "task": task, "max_length": max_length, "batch_size": batch_size, "cache_dir": cache_dir
+        }  # fmt: skip
+        loaded = [
+            load_model(
+                name, task=task, label_space=label_space, revision=revision if not k else None
+            )
+            for k, name in enumerate(models)
+        ]
+        self.label_space = loaded[0].label_space
+        encoders: list[Any] = [part.model for part in loaded]
+        self.models = [encoder.to(device) for encoder in encoders]
+        self.tokenizers = [load_tokenizer(part.model.name_or_path) for part in loaded]
+        head_is_read = [_makes_features(part.model, part.new_parameters) for part in loaded]
+        self.poolings = ["head" if readable else "mean" for readable in head_is_read]
+        self.reason_not_saved: str | None = None
+        if len(models) > 1:
+            self.reason_not_saved = "the features of two encoders fit no single model class"
+        elif not head_is_read[0]:
+            name = type(self.models[0]).__name__
+            self.reason_not_saved = f"the pooler of {name} is new, and it cannot read a plain mean"
+        self.head: LinearMap | None = None
+        self.target_head: LinearMap | None = None
+        self._source_features = np.empty((0, 0))
+        self.target_shift = np.zeros(len(self.label_space))
+        self.costs: dict[str, float] = {}
+
+    def features(self, dataset: Dataset) -> list[NDArray[np.float32]]:
+        """The features of each encoder, in the order of the rows."""
+        parts = zip(self.models, self.tokenizers, self.poolings, strict=True)
+        return [
+            extract_features(
+                model, dataset, tokenizer=tokenizer, pooling=pooling, **self._extraction
+            )
+            for model, tokenizer, pooling in parts
+        ]
+
+    def fit(self, dataset: Dataset, *, fusion: str = "concatenate", **settings: Any) -> None:
+        """Fit the head on labelled source rows; ``settings`` are those of ``fit_linear``."""
+        started = time.perf_counter()
+        blocks, labels = self.features(dataset), self._labels(dataset)
+        encoded = time.perf_counter()
+        common: dict[str, Any] = {"num_labels": len(self.label_space), "seed": self.seed}
+        if fusion == "gate" and len(blocks) > 1:
+            settings["feature_scales"] = choose_gate(blocks, labels, **common)
+        self._source_features = fuse_features(blocks)
+        self.head = fit_linear(self._source_features, labels, **common, **settings)
+        self.target_head = None
+        self.costs = {
+            "encode_seconds": encoded - started,
+            "fit_seconds": time.perf_counter() - encoded,
+            "trainable_parameters": float(self.head.weight.size + self.head.bias.size),
+            "parameters": float(sum(count_parameters(model) for model in self.models)),
+        }
+
+    def centre(self, unlabeled: Dataset) -> None:
+        """Take what the language adds to the target's features off, class by class.
+
+        Args:
+            unlabeled: Target text; the source side are the rows of :meth:`fit`.
+        """
+        head = self._fitted()
+        sides = [self._source_features, fuse_features(self.features(unlabeled))]
+        source_probs, target_probs = (self.task.probabilities(head(side)) for side in sides)
+        offset = language_offset(*sides, source_probs=source_probs, target_probs=target_probs)
+        shift = centring_shift(head.weight, offset)
+        self.target_shift = shift - shift.mean()
+        logger.info("centring shifts the target's logits by %s", np.round(self.target_shift, 2))
+
+    def self_train(self, unlabeled: Dataset, **settings: Any) -> None:
+        """Refit the head for the target by its own surest labels: see ``self_train_head``.
+
+        Args:
+            unlabeled: Target text; a label column in it is never read.
+            settings: Those of ``self_train_head``.
+        """
+        started = time.perf_counter()
+        features = fuse_features(self.features(unlabeled))
+        self.target_head = self_train_head(self._fitted(), features, **settings)
+        self.costs["self_training_seconds"] = time.perf_counter() - started
+
+    def co_train(self, unlabeled: Dataset) -> None:
+        """Refit the self-trained head by the words of the target: see ``co_train_head``.
+
+        Args:
+            unlabeled: Target text; a label column in it is never read.
+        """
+        started = time.perf_counter()
+        features = fuse_features(self.features(unlabeled))
+        self.target_head = co_train_head(self._fitted(), features, unlabeled)
+        self.costs["co_training_seconds"] = time.perf_counter() - started
+
+    def predict_labels(self, dataset: Dataset, *, is_target: bool = True) -> LabelPredictions:
+        """Predict rows in their order; the source is read by the source's own head."""
+        logits = self._fitted(is_target)(fuse_features(self.features(dataset)))
+        logits = logits + self.target_shift * is_target
+        decided, probs = self.task.decide(logits), self.task.probabilities(logits)
+        return LabelPredictions(self._labels(dataset), decided, probs)
+
+    def evaluate_transfer(
+        self, *, source: Mapping[str, Dataset], targets: Mapping[str, Dataset]
+    ) -> TransferReport:
+        """Score source and target sets, with intervals, gap and seconds."""
+
+        def scores(sets: Mapping[str, Dataset], is_target: bool) -> list[Any]:
+            common: dict[str, Any] = {"task": self.task, "label_space": self.label_space}
+            return [
+                score_set(name, self.predict_labels(rows, is_target=is_target), **common)
+                for name, rows in sets.items()
+            ]
+
+        return TransferReport(
+            task=self.task,
+            label_space=self.label_space,
+            source=scores(source, False),
+            targets=scores(targets, True),
+            selection="last",
+            costs={**self.costs, "peak_memory_mib": peak_memory_mib()},
+        )
+
+    def save_model(self, folder: str | Path) -> bool:
+        """Write a folder that loads with ``AutoModelForSequenceClassification``, for the target.
+
+        Returns:
+            False where no such folder can hold the result; the log says why.
+        """
+        if self.reason_not_saved is not None:
+            logger.warning("no model is saved, only its results: %s", self.reason_not_saved)
+            return False
+        head, model = self._fitted(is_target=True), self.models[0]
+        set_output_layer(model, head.weight, head.bias + self.target_shift)
+        model.save_pretrained(folder)
+        self.tokenizers[0].save_pretrained(folder)
+        complete_saved_model(model, folder, save_base=False)
+        return True
+
+    def _fitted(self, is_target: bool = False) -> LinearMap:
+        if self.head is None:
+            raise DataError("the head is not fitted yet; call fit() with labelled source rows")
+        return self.target_head if is_target and self.target_head is not None else self.head
+
+    def _labels(self, dataset: Dataset) -> NDArray[np.int64]:
+        if self.task.label_column not in dataset.column_names:
+            return np.full(len(dataset), IGNORE_INDEX)
+        names = dataset[self.task.label_column]
+        return np.array(
+            [IGNORE_INDEX if name is None else self.label_space.id_of(name) for name in names]
+        )
+
+
+def _makes_features(model: PreTrainedModel, new_parameters: frozenset[str]) -> bool:
+    """Whether the input of the output layer is worth reading; makes it so where it can be."""
+    config: Any = model.config
+    if config.model_type == "modernbert" and config.classifier_pooling == "mean":
+        if any(name.endswith("classifier.weight") for name in new_parameters):
+            _pass_through(model)
+        return True
+    layer = output_layer(model)
+    own = {id(parameter) for parameter in layer.parameters()}
+    below = [name for name in new_parameters if id(model.get_parameter(name)) not in own]
+    return not below
+
+
+@torch.no_grad()
+def _pass_through(model: Any) -> None:
+    """Let ModernBERT's head hand on the mean it pools: what masked prediction left there was made
+    for single tokens."""
+    model.config.classifier_activation = "linear"
+    model.head.act = torch.nn.Identity()
+    model.head.dense.weight.copy_(torch.eye(model.head.dense.in_features))
+    if model.head.dense.bias is not None:
+        model.head.dense.bias.zero_()
+    model.head.norm.weight.fill_(1.0)
+    if model.head.norm.bias is not None:
+        model.head.norm.bias.zero_()

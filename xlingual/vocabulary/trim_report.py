@@ -1,0 +1,138 @@
+"""What trimming did to a model, in numbers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from xlingual.vocabulary.scripts import scripts_of
+from xlingual.vocabulary.selection import Usage
+from xlingual.vocabulary.weight_rows import stored_parameters, weight_files
+
+__all__ = ["TrimReport", "measure_coverage", "measure_sizes", "warn_of_strangers"]
+
+logger = logging.getLogger(__name__)
+
+_FEW = 0.5
+
+_NAMES = {
+    "Latn": "Latin", "Hani": "Chinese", "Jpan": "kana", "Kore": "Hangul", "Cyrl": "Cyrillic",
+    "Grek": "Greek", "Arab": "Arabic", "Hebr": "Hebrew", "Deva": "Devanagari", "Thai": "Thai",
+    "Zyyy": "other",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TrimReport:
+    """Sizes before and after, and how much of the user's text the kept tokens write.
+
+    Args:
+        output_dir: Where the trimmed model is.
+        tokenizer_kind: ``"WordPiece"``, ``"Unigram"``, ``"BPE"`` or ``"WordLevel"``.
+        vocabulary_before: Rows of the embedding table.
+        vocabulary_after: The same of the trimmed model.
+        parameters_before: Numbers stored in the weights; tied weights are stored once.
+        parameters_after: The same of the trimmed model.
+        bytes_before: Weights and ``tokenizer.json`` on disk.
+        bytes_after: The same of the trimmed model.
+        num_texts: Texts of the corpus; 0 without one.
+        token_coverage: Share of the corpus' tokens that the languages (and special tokens) cover
+            by themselves: what trimming without the corpus would keep.
+        text_coverage: Share of its texts that are written wholly in those.
+        unknown_share: Share of the corpus' tokens that are unknown; trimming leaves it as it is.
+        scripts_before: Number of tokens by script (ISO 15924), the most frequent first; ``"Zyyy"``
+            holds digits, signs, special tokens and what has no script of the table.
+        scripts_after: The same of the trimmed model.
+    """
+
+    output_dir: str
+    tokenizer_kind: str
+    vocabulary_before: int
+    vocabulary_after: int
+    parameters_before: int
+    parameters_after: int
+    bytes_before: int
+    bytes_after: int
+    num_texts: int = 0
+    token_coverage: float | None = None
+    text_coverage: float | None = None
+    unknown_share: float | None = None
+    scripts_before: dict[str, int] = field(default_factory=dict)
+    scripts_after: dict[str, int] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields, ready for JSON."""
+        return asdict(self)
+
+    def table(self) -> str:
+        """Sizes as a small table for people, and in words what the corpus asked for."""
+        rows = [("", "before", "after", "kept")]
+        for name in ("vocabulary", "parameters"):
+            rows.append(_row(name, *(getattr(self, f"{name}_{m}") for m in ("before", "after"))))
+        before, after = self.bytes_before / 1e6, self.bytes_after / 1e6
+        rows.append(("size", f"{before:,.1f} MB", f"{after:,.1f} MB", f"{after / before:.1%}"))
+        for script, count in self.scripts_before.items():
+            name = f"  {_NAMES.get(script, script)}"
+            rows.insert(-2, _row(name, count, self.scripts_after.get(script, 0)))
+        lines = [f"{a:<14}{b:>16}{c:>16}{d:>9}" for a, b, c, d in rows]
+        if self.num_texts:
+            lines += [
+                f"all {self.num_texts:,} texts of the corpus are cut into the same pieces as "
+                "before",
+                f"without the tokens kept for the corpus, {self.token_coverage:.2%} of its tokens "
+                f"and {self.text_coverage:.2%} of its texts would be covered",
+                f"unknown to the model before and after: {self.unknown_share:.2%} of its tokens",
+            ]
+        return "\n".join(lines) + "\n"
+
+
+def _row(name: str, before: int, after: int) -> tuple[str, str, str, str]:
+    return name, f"{before:,}", f"{after:,}", f"{after / before:.1%}"
+
+
+def measure_sizes(folder: Path, beside: Path) -> dict[str, int]:
+    """Parameters and bytes of two folders, as fields of the report."""
+    sizes = {}
+    for moment, place in (("before", folder), ("after", beside)):
+        files = weight_files(place)
+        sizes[f"parameters_{moment}"] = stored_parameters(files)
+        paths = [path for path in [*files, place / "tokenizer.json"] if path.is_file()]
+        sizes[f"bytes_{moment}"] = sum(path.stat().st_size for path in paths)
+    return sizes
+
+
+def measure_coverage(
+    usage: Usage, own: set[int], num_covered: int, unknown: int | None
+) -> dict[str, Any]:
+    """What of the corpus' tokens is among some ids, as fields of the report."""
+    total = int(usage.counts.sum())
+    if not total:
+        return {}
+    return {
+        "num_texts": usage.num_texts,
+        "token_coverage": float(usage.counts[list(own)].sum() / total),
+        "text_coverage": num_covered / usage.num_texts,
+        "unknown_share": 0.0 if unknown is None else float(usage.counts[unknown] / total),
+    }
+
+
+def warn_of_strangers(report: TrimReport, languages: Sequence[str] | None) -> None:
+    """Say so where model, languages and corpus do not belong together."""
+    for language in languages or ():
+        scripts = scripts_of([language])
+        if not any(report.scripts_before.get(script) for script in scripts):
+            logger.warning(
+                "the tokenizer has no token in the script of %s: the model was hardly trained on "
+                "it, and there was nothing to keep",
+                language,
+            )
+    if languages and report.token_coverage is not None and report.token_coverage < _FEW:
+        logger.warning(
+            "the scripts of %s write only %.0f%% of the corpus' tokens, the rest was kept for the "
+            "corpus alone: do languages and files belong together?",
+            ", ".join(languages),
+            100 * report.token_coverage,
+        )
