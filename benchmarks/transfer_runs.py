@@ -4,31 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
-import os
 import random
-import runpy
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from processes import finished, run_recipe
 from results import read_rows
 
 from xlingual.comparing.methods import METHODS as COMPARED, Method
-
-RECIPES = Path(__file__).parent.parent / "recipes"
-# A run is forked from one process that has imported these: seconds are without their import.
-_IMPORTED = (
-    "accelerate", "datasets", "peft", "sklearn.linear_model", "torch", "transformers.trainer",
-    "transformers.models.modernbert.modeling_modernbert", "xlingual.data",
-    "xlingual.reporting.report",
-    "xlingual.training.trainer", "xlingual.transfer",
-)  # fmt: skip
 
 
 def reviews(domain: str, dev: str | None = None) -> dict:
@@ -120,10 +108,6 @@ class Settings:
         return self.kept / f"{group}-{seed}-{digest}"
 
 
-_runs = multiprocessing.get_context("forkserver")
-_runs.set_forkserver_preload(list(_IMPORTED))
-
-
 class Job(NamedTuple):
     """One run: a method with a seed, scored on one set, or on all that have its source."""
 
@@ -163,7 +147,7 @@ def run(job: Job, settings: Settings, zero_shot: Sequence[Future] = ()) -> Rows 
     models = [settings.zero_shot_folder(group, seed) for seed in job.seeds_of_models]
     if job.method == "zero_shot":
         model = settings.zero_shot_folder(group, job.seed)
-        found = _finished(model) or _start(job, settings, out=model)
+        found = finished(model) or _start(job, settings, out=model)
     elif job.flag_for_model == "zero_shot_model" and _is_adapter(models[0]):
         before, found = [], _start(job, settings)  # they start from no adapter
     else:
@@ -189,16 +173,6 @@ def _is_adapter(folder: Path) -> bool:
     return (folder / "adapter_config.json").is_file()
 
 
-def _finished(folder: Path) -> dict | None:
-    """The results of a run that came to its end, with its seconds."""
-    try:
-        seconds = json.loads((folder / "seconds.json").read_text(encoding="utf-8"))
-        found = json.loads((folder / "all_results.json").read_text(encoding="utf-8"))
-    except OSError:
-        return None
-    return {**found, **seconds}
-
-
 def _start(
     job: Job, settings: Settings, *, out: Path | None = None, zero_shot: Sequence[Path] = ()
 ) -> dict | None:
@@ -207,7 +181,6 @@ def _start(
         folder = Path(name)
         kept = out or folder / "out"
         flags = {
-            "output_dir": kept,
             "seed": job.seed,
             "overwrite_output": True,  # of a zero-shot run that was ended half way
             "save_strategy": "no",
@@ -218,33 +191,12 @@ def _start(
             **_data_flags(job, settings, folder),
             **({job.flag_for_model: ",".join(map(str, zero_shot))} if zero_shot else {}),
         }
-        command = [
-            str(RECIPES / f"{method.recipe}.py"),
-            *DOMAINS[job.domains[0]]["flags"],
-            *(f"--{key}={value}" for key, value in flags.items()),
-            *settings.flags,
-        ]
-        log = folder / "log"
-        began = time.perf_counter()
-        process = _runs.Process(target=_run_recipe, args=(command, log))
-        process.start()
-        process.join()
-        if process.exitcode:
-            said = log.read_text(encoding="utf-8", errors="replace")
-            sys.stderr.write(f"{' '.join(command)}\n{said[-3000:]}\n")
-            return None
-        seconds = {"seconds": round(time.perf_counter() - began, 1)}
-        (kept / "seconds.json").write_text(json.dumps(seconds), encoding="utf-8")
-        return _finished(kept)
-
-
-def _run_recipe(command: list[str], log: Path) -> None:
-    """In a process of its own: a recipe, and all that it writes into a file."""
-    with log.open("wb") as file:
-        for stream in (1, 2):
-            os.dup2(file.fileno(), stream)
-    sys.argv = command
-    runpy.run_path(command[0], run_name="__main__")
+        values = [f"--{key}={value}" for key, value in flags.items()]
+        return run_recipe(
+            method.recipe,
+            [*DOMAINS[job.domains[0]]["flags"], *values, *settings.flags],
+            output_dir=kept,
+        )
 
 
 def _data_flags(job: Job, settings: Settings, folder: Path) -> dict[str, str]:
