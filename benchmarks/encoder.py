@@ -137,16 +137,24 @@ def fine_tune(
     path: str, task: str, *, labels: str, seed: int, args: argparse.Namespace
 ) -> dict[str, float]:
     """Accuracy and macro-F1 on the English set and every Chinese one after one fine-tuning."""
-    from xlingual import TransferArguments, TransferTrainer, load_transfer_data, parse_arguments
+    from xlingual import (
+        DataArguments,
+        TransferArguments,
+        TransferTrainer,
+        load_transfer_data,
+        parse_arguments,
+    )
 
     settings = TASKS[task]
     train, target = settings[labels][0], settings["chinese"][1]
     data = load_transfer_data(
+        DataArguments(
+            task=settings["task"],
+            source_train=_below(args.data, train),
+            source_validation=_below(args.data, settings["english"][1]),
+            target_test=_below(args.data, target),
+        ),
         use=["source_train", "source_validation", "target_test"],
-        task=settings["task"],
-        source_train=_below(args.data, train),
-        source_validation=_below(args.data, settings["english"][1]),
-        target_test=_below(args.data, target),
     )
     with tempfile.TemporaryDirectory() as folder:
         (arguments,) = parse_arguments(
@@ -171,8 +179,8 @@ def fine_tune(
         )
         trainer.train()
         report = trainer.evaluate_transfer(
-            source=data.evaluation_sets("source_validation", "en"),
-            targets=data.evaluation_sets("target_test", "zh"),
+            source=data.evaluation_sets("source_validation"),
+            targets=data.evaluation_sets("target_test"),
         )
     found = report.results()
     return {

@@ -20,7 +20,7 @@ model_args, data_args, args = parse_arguments(
     sys.argv[1:], ModelArguments, DataArguments, TransferArguments, output_dir="runs/transfer"
 )
 started, cpu_before = time.perf_counter(), time.process_time()
-data = load_transfer_data(use=["source_train"], **vars(data_args))
+data = load_transfer_data(data_args, use=["source_train"])
 trainer = TransferTrainer(
     model_args.model_name_or_path, args, train_dataset=data.mixture("source_train"), task=data.task
 )

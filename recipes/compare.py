@@ -16,47 +16,34 @@ starts from a zero-shot model takes that of the same seed, and its seconds hold 
 (.yaml) and its log (.log) in --output_dir; started again, the comparison goes on where it stopped.
 """
 
+from __future__ import annotations
+
 from pathlib import Path
 
-from xlingual import run_recipe
+import xlingual as xl
 
 
-def main(argv: list[str]) -> None:
+def main(
+    model_args: xl.ModelArguments,
+    data_args: xl.DataArguments,
+    method_args: xl.MethodArguments,
+    compare_args: xl.CompareArguments,
+    args: xl.TransferArguments,
+) -> None:
     """Choose the methods, run what has no result yet, compare, save the table."""
-    from xlingual import (
-        CompareArguments,
-        DataArguments,
-        MethodArguments,
-        ModelArguments,
-        TransferArguments,
-        changed_settings,
-        compare_runs,
-        embedded_roles,
-        load_transfer_data,
-        parse_arguments,
-        plan_runs,
-        run_all,
-        sample_unlabeled,
-        write_comparison,
-    )
-
-    model_args, data_args, method_args, compare_args, args = parse_arguments(
-        argv, ModelArguments, DataArguments, MethodArguments, CompareArguments, TransferArguments,
-        output_dir="runs/compare",
-    )  # fmt: skip
-    settings = changed_settings(model_args, data_args, args)
-    corpus = embedded_roles()
+    settings = xl.changed_settings(model_args, data_args, args)
+    corpus = xl.embedded_roles()
     data = {role: settings.pop(role) for role in corpus if role in settings} or corpus
     data |= method_args.files
-    finished = run_all(
-        plan_runs(
+    finished = xl.run_all(
+        xl.plan_runs(
             compare_args.choose_methods(data),
             compare_args.seeds,
             recipes=Path(__file__).parent,
             output_dir=args.output_dir,
             data=data,
             settings=settings,
-            method_settings=changed_settings(method_args),
+            method_settings=xl.changed_settings(method_args),
             target_language=args.target_language,
         ),
         output_dir=args.output_dir,
@@ -65,19 +52,19 @@ def main(argv: list[str]) -> None:
     )
     unlabeled = []
     if "target_test" not in data and "target_unlabeled" in data:
-        roles = ["source_train", "target_unlabeled"]
-        unlabeled = sample_unlabeled(load_transfer_data(use=roles, **vars(data_args)))
-    comparison = compare_runs(
+        read = xl.load_transfer_data(data_args, use=["source_train", "target_unlabeled"])
+        unlabeled = xl.sample_unlabeled(read)
+    comparison = xl.compare_runs(
         finished,
         task=data_args.task,
         source_language=args.source_language,
         target_language=args.target_language,
         unlabeled=unlabeled,
     )
-    write_comparison(args.output_dir, comparison)
+    xl.write_comparison(args.output_dir, comparison)
     print(comparison.table())
     print(f"saved: {args.output_dir}")
 
 
 if __name__ == "__main__":
-    run_recipe(main)
+    xl.run_recipe(main)

@@ -15,101 +15,59 @@ Off by default: it costs a second training, and good teachers, too, move a stude
 in Chinese by itself. Without it, nothing in a run shows whether zero-shot would have done better.
 """
 
-from xlingual import run_recipe
+from __future__ import annotations
+
+import xlingual as xl
 
 
-def main(argv: list[str]) -> None:
+def main(
+    model_args: xl.ModelArguments,
+    data_args: xl.DataArguments,
+    method_args: xl.DistillArguments,
+    args: xl.TransferArguments,
+) -> xl.TransferReport:
     """Ask the teachers, train the student, let a guard choose if asked for, evaluate, save."""
-    from xlingual import (
-        DataArguments,
-        DistillArguments,
-        ModelArguments,
-        Predictor,
-        TeacherEnsemble,
-        TransferArguments,
-        TransferTrainer,
-        label_bitext,
-        load_transfer_data,
-        mix_domains,
-        parse_arguments,
-        prepare_output_dir,
-        push_run,
-        read_bitexts,
-        safer_of,
-        write_report,
-    )
-
-    model_args, data_args, method_args, args = parse_arguments(
-        argv, ModelArguments, DataArguments, DistillArguments, TransferArguments,
-        output_dir="runs/distill",
-    )  # fmt: skip
-    prepare_output_dir(args)
-    data = load_transfer_data(
+    xl.prepare_output_dir(args)
+    data = xl.load_transfer_data(
+        data_args,
         use=["source_train", "source_validation", "target_unlabeled", "target_test"],
+        source_language=args.source_language,
+        target_language=args.target_language,
         rejected_to=args.output_dir,
         seed=args.seed,
-        **vars(data_args),
     )
-
+    source, unlabeled = data.mixture("source_train"), data.pool("target_unlabeled")
     weights = method_args.teacher_weights
-    teachers = TeacherEnsemble(
-        {name: Predictor.from_pretrained(name) for name in weights},
+    teachers = xl.TeacherEnsemble(
+        {name: xl.Predictor.from_pretrained(name) for name in weights},
         task=data.task,
         label_space=data.label_space,
         weights=list(weights.values()),
     )
-    source = data.mixture("source_train")
-    unlabeled = mix_domains({}, data.target_unlabeled) if data.target_unlabeled else None
     taught = {}
     if unlabeled is not None:
         taught["unlabeled"] = teachers.teach(unlabeled)
     if method_args.bitext:
-        taught["bitext"] = label_bitext(
+        taught["bitext"] = xl.label_bitext(
             teachers,
-            read_bitexts(method_args.bitext),
+            xl.read_bitexts(method_args.bitext),
             confidence_threshold=method_args.bitext_threshold,
             num_rows=method_args.bitext_rows,
             seed=args.seed,
         )
 
-    source_sets = data.evaluation_sets("source_validation", args.source_language)
-
-    def fit(stage_args, rows):
-        checkpoint = prepare_output_dir(stage_args)
-        trainer = TransferTrainer(
-            model=model_args.model_name_or_path,
-            args=stage_args,
-            train_dataset=rows,
-            eval_dataset=data.selection_sets(args.source_language, args.target_language),
-            task=data.task,
-            label_space=data.label_space,
-            model_revision=model_args.model_revision,
-        )
-        trainer.train(resume_from_checkpoint=checkpoint)
-        return trainer
-
-    student_args = args.for_stage("student") if method_args.guard else args
-    student = fit(student_args, mix_domains({"source": teachers.teach(source)}, taught))
+    stages = xl.Stages(model_args, args, data)
+    rows = xl.mix_domains({"source": teachers.teach(source)}, taught)
+    student = stages.fit("student" if method_args.guard else None, rows)
     if method_args.guard:
-        zero_shot_args = args.for_stage("zero_shot")
-        zero_shot_args.target_share = None  # it reads the source alone
-        zero_shot = fit(zero_shot_args, source)
-        held_out = mix_domains(source_sets) if source_sets else None
-        student = safer_of(zero_shot, student, unlabeled=unlabeled, source_validation=held_out)
-    student.save_model(args.output_dir)
-
-    targets = data.evaluation_sets("target_test", args.target_language)
-    report = student.evaluate_transfer(source=source_sets, targets=targets)
-    if student.is_world_process_zero():
-        write_report(
-            args.output_dir, report, model_args, data_args, method_args, student.args, args,
-            rows=source_sets | targets, data=data,
-        )  # fmt: skip
-        print(report.table())
-        print(f"saved: {args.output_dir}")
-    if args.push_to_hub:
-        push_run(args)
+        student = xl.safer_of(
+            stages.fit("zero_shot", source),
+            student,
+            unlabeled=unlabeled,
+            source_validation=data.pool("source_validation"),
+        )
+    return xl.finish_run(student, data, args, model_args, method_args, say=print)
 
 
 if __name__ == "__main__":
-    run_recipe(main)
+    xl.run_recipe(main)

@@ -13,46 +13,37 @@ serves the target. --second_model adds another encoder's features
 are saved and no model. With no arguments it runs on the embedded encoder and corpus.
 """
 
-from xlingual import run_recipe
+from __future__ import annotations
+
+import xlingual as xl
 
 
-def main(argv: list[str]) -> None:
+def main(
+    model_args: xl.ModelArguments,
+    data_args: xl.DataArguments,
+    method_args: xl.FrozenFeaturesArguments,
+    args: xl.TransferArguments,
+) -> xl.TransferReport | None:
     """Load, encode, fit, centre, evaluate, save."""
-    from xlingual import (
-        DataArguments,
-        FrozenEncoder,
-        FrozenFeaturesArguments,
-        ModelArguments,
-        TransferArguments,
-        load_transfer_data,
-        mix_domains,
-        parse_arguments,
-        prepare_output_dir,
-        write_report,
-    )
-
-    model_args, data_args, method_args, args = parse_arguments(
-        argv, ModelArguments, DataArguments, FrozenFeaturesArguments, TransferArguments,
-        output_dir="runs/frozen_features",
-    )  # fmt: skip
-    prepare_output_dir(args)
-    use = ["source_train", "source_validation", "target_test"]
-    required = ["source_train"]
+    xl.prepare_output_dir(args)
+    use, required = ["source_train", "source_validation", "target_test"], ["source_train"]
     if method_args.centring or method_args.self_training or method_args.co_training:
         use.append("target_unlabeled")
         required.append("target_unlabeled")
-    data = load_transfer_data(
+    data = xl.load_transfer_data(
+        data_args,
         use=use,
         required=required,
+        source_language=args.source_language,
+        target_language=args.target_language,
         rejected_to=args.output_dir,
         seed=args.seed,
-        **vars(data_args),
     )
     if args.process_index > 0:
-        return  # one process encodes, fits and writes
+        return None  # one process encodes, fits and writes
 
     second = [method_args.second_model] if method_args.second_model else []
-    model = FrozenEncoder(
+    model = xl.FrozenEncoder(
         [model_args.model_name_or_path, *second],
         task=data.task,
         label_space=data.label_space,
@@ -70,22 +61,28 @@ def main(argv: list[str]) -> None:
         num_components=method_args.num_components,
     )
     if method_args.centring:
-        model.centre(mix_domains({}, data.target_unlabeled))
+        model.centre(data.pool("target_unlabeled"))
     if method_args.self_training:
-        model.self_train(mix_domains({}, data.target_unlabeled))
+        model.self_train(data.pool("target_unlabeled"))
     if method_args.co_training:
-        model.co_train(mix_domains({}, data.target_unlabeled))
+        model.co_train(data.pool("target_unlabeled"))
     is_saved = model.save_model(args.output_dir)
 
-    sources = data.evaluation_sets("source_validation", args.source_language)
-    targets = data.evaluation_sets("target_test", args.target_language)
-    report = model.evaluate_transfer(source=sources, targets=targets)
-    write_report(
-        args.output_dir, report, model_args, data_args, method_args, args, rows=sources | targets
+    source, targets = (data.evaluation_sets(role) for role in ("source_validation", "target_test"))
+    report = model.evaluate_transfer(source=source, targets=targets)
+    xl.write_report(
+        args.output_dir,
+        report,
+        model_args=model_args,
+        method_args=method_args,
+        args=args,
+        rows=source | targets,
+        data=data,
     )
     print(report.table())
     print(f"saved: {args.output_dir}" + ("" if is_saved else " (predictions and report, no model)"))
+    return report
 
 
 if __name__ == "__main__":
-    run_recipe(main)
+    xl.run_recipe(main)

@@ -8,60 +8,43 @@ The loss is the weighted sum over data sets and rows; a `weight` column weighs t
 mixes the domains as the data does, or holds the --target_share asked for.
 """
 
-from xlingual import run_recipe
+from __future__ import annotations
+
+import xlingual as xl
 
 
-def main(argv: list[str]) -> None:
+def main(
+    model_args: xl.ModelArguments, data_args: xl.DataArguments, args: xl.TransferArguments
+) -> xl.TransferReport:
     """Load, mix, train, evaluate in both languages, save."""
-    from xlingual import (
-        DataArguments,
-        ModelArguments,
-        TransferArguments,
-        TransferTrainer,
-        load_transfer_data,
-        parse_arguments,
-        prepare_output_dir,
-        write_report,
-    )
-
-    model_args, data_args, args = parse_arguments(
-        argv, ModelArguments, DataArguments, TransferArguments, output_dir="runs/joint"
-    )
-    checkpoint = prepare_output_dir(args)
-    use = ["source_train", "source_validation", "target_train", "target_validation", "target_test"]
-    data = load_transfer_data(
-        use=use,
+    checkpoint = xl.prepare_output_dir(args)
+    data = xl.load_transfer_data(
+        data_args,
+        use=[
+            "source_train",
+            "source_validation",
+            "target_train",
+            "target_validation",
+            "target_test",
+        ],
         required=["source_train", "target_train"],
+        source_language=args.source_language,
+        target_language=args.target_language,
         rejected_to=args.output_dir,
         seed=args.seed,
-        **vars(data_args),
     )
-
-    source = data.evaluation_sets("source_validation", args.source_language)
-    trainer = TransferTrainer(
+    trainer = xl.TransferTrainer(
         model=model_args.model_name_or_path,
         args=args,
         train_dataset=data.mixture(),
-        eval_dataset=data.selection_sets(args.source_language, args.target_language),
+        eval_dataset=data.selection_sets(),
         task=data.task,
         label_space=data.label_space,
         model_revision=model_args.model_revision,
     )
     trainer.train(resume_from_checkpoint=checkpoint)
-    trainer.save_model()
-
-    targets = data.evaluation_sets("target_test", args.target_language)
-    report = trainer.evaluate_transfer(source=source, targets=targets)
-    if trainer.is_world_process_zero():
-        write_report(
-            args.output_dir, report, model_args, data_args, trainer.args,
-            rows=source | targets, data=data,
-        )  # fmt: skip
-        print(report.table())
-        print(f"saved: {args.output_dir}")
-    if args.push_to_hub:
-        trainer.push_to_hub()
+    return xl.finish_run(trainer, data, trainer.args, model_args, say=print)
 
 
 if __name__ == "__main__":
-    run_recipe(main)
+    xl.run_recipe(main)

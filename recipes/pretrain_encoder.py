@@ -10,20 +10,24 @@ The flags may stand in a YAML file: ``--config encoder.yaml``.
 ``--monolingual text.txt`` (masked prediction), or on both. Weights: ``path*weight``.
 """
 
-from xlingual import PretrainEncoderArguments, run_recipe
+from __future__ import annotations
 
-ARGUMENTS = (PretrainEncoderArguments,)  # --help shows these
+from typing import TYPE_CHECKING
+
+from xlingual import run_recipe
+
+if TYPE_CHECKING:
+    from xlingual import PretrainEncoderArguments
 
 
-def main(argv: list[str]) -> None:
+def main(args: PretrainEncoderArguments) -> None:
     """Read, align, train, evaluate on held-out pairs, save."""
     from pathlib import Path
 
     from accelerate.utils import set_seed
 
-    from xlingual import parse_arguments, pretraining as pt
+    from xlingual import pretraining as pt
 
-    (args,) = parse_arguments(argv, *ARGUMENTS, output_dir="runs/pretrain_encoder")
     accelerator = pt.make_accelerator(args.precision)
     set_seed(args.seed)
     output = Path(args.output_dir)

@@ -10,43 +10,33 @@ code_switching (--dictionary FILE), translate_test (target_test is translated in
 zero-shot model; the figures, zh_translated, are those of translator and model together).
 """
 
-from xlingual import run_recipe
+from __future__ import annotations
+
+import xlingual as xl
 
 
-def main(argv: list[str]) -> None:
+def main(
+    model_args: xl.ModelArguments,
+    data_args: xl.DataArguments,
+    method_args: xl.TranslateTrainArguments,
+    args: xl.TransferArguments,
+) -> xl.TransferReport:
     """Train zero-shot, carry the labels across, let the guard choose, evaluate, save."""
-    from xlingual import (  # noqa: I001
-        BitextContrastLoss, ConsistencyLoss, DataArguments, ModelArguments, TransferArguments,
-        TransferTrainer, TranslateTrainArguments, code_switch, encode_pairs, label_bitext,
-        load_transfer_data, mix_domains, parse_arguments, prepare_output_dir, push_run,
-        read_bitexts, read_dictionary, safer_of, translate_rows, translations_of,
-        word_translations, write_report,
-    )  # fmt: skip
-
-    model_args, data_args, method_args, args = parse_arguments(
-        argv, ModelArguments, DataArguments, TranslateTrainArguments, TransferArguments,
-        output_dir="runs/translate_train",
-    )  # fmt: skip
-    prepare_output_dir(args)
-    data = load_transfer_data(
+    xl.prepare_output_dir(args)
+    data = xl.load_transfer_data(
+        data_args,
         use=["source_train", "source_validation", "target_unlabeled", "target_test"],
-        rejected_to=args.output_dir, seed=args.seed, **vars(data_args),
-    )  # fmt: skip
+        source_language=args.source_language,
+        target_language=args.target_language,
+        rejected_to=args.output_dir,
+        seed=args.seed,
+    )
     method, columns = method_args.method, data.task.text_columns
-    source = data.mixture("source_train")
-    unlabeled = mix_domains({}, data.target_unlabeled) if data.target_unlabeled else None
-    source_sets = data.evaluation_sets("source_validation", args.source_language)
-    targets = data.evaluation_sets("target_test", args.target_language)
-    bitext = read_bitexts(method_args.bitext) if method_args.bitext else None
-    languages = (args.source_language, args.target_language)
-    role = "target_test" if method == "translate_test" else "source_train"
-    translations = translations_of(
-        data.texts(role),
-        rows=getattr(data_args, role),
-        role=role,
-        task=data.task,
-        columns=vars(data_args),
-        languages=languages[::-1] if role == "target_test" else languages,
+    source, targets = data.mixture("source_train"), data.evaluation_sets("target_test")
+    bitext = xl.read_bitexts(method_args.bitext) if method_args.bitext else None
+    translations = xl.translations_of(
+        data,
+        role="target_test" if method == "translate_test" else "source_train",
         given=method_args.translations,
         model=method_args.translation_model,
         cache=method_args.translation_cache or f"{args.output_dir}/translations.jsonl",
@@ -54,67 +44,51 @@ def main(argv: list[str]) -> None:
         num_beams=method_args.translation_beams,
     )
     if method == "code_switching":
-        entries = read_dictionary(method_args.dictionary)
-        words = word_translations(entries, text=data.texts("target_unlabeled"))
-        switched = code_switch(source, words, seed=args.seed)
+        entries = xl.read_dictionary(method_args.dictionary)
+        words = xl.word_translations(entries, text=data.texts("target_unlabeled"))
+        switched = xl.code_switch(source, words, seed=args.seed)
 
-    def fit(stage, rows, *, loss=None, **settings):
-        stage_args = args.for_stage(stage, **settings)
-        checkpoint = prepare_output_dir(stage_args)
-        trainer = TransferTrainer(
-            model=model_args.model_name_or_path,
-            args=stage_args,
-            train_dataset=rows,
-            eval_dataset=data.selection_sets(args.source_language, args.target_language),
-            task=data.task, label_space=data.label_space, transfer_loss=loss,
-            model_revision=model_args.model_revision,
-        )  # fmt: skip
-        trainer.train(resume_from_checkpoint=checkpoint)
-        return trainer
-
-    zero_shot = student = fit("zero_shot", source)
+    stages, limits = xl.Stages(model_args, args, data), {}
+    zero_shot = student = stages.fit("zero_shot", source)
     if method == "translations":
-        parts, loss = {"zh": translate_rows(source, translations, text_columns=columns)}, None
+        translated = xl.translate_rows(source, translations, text_columns=columns)
+        loss = None
         if method_args.consistency:
-            source = translate_rows(source, translations, text_columns=columns, as_view=True)
-            loss = ConsistencyLoss()
-        student = fit(method, mix_domains({"source": source}, parts), loss=loss, target_share=0.5)
+            source = xl.translate_rows(source, translations, text_columns=columns, as_view=True)
+            loss = xl.ConsistencyLoss()
+        rows = xl.mix_domains({"source": source}, {"zh": translated})
+        student = stages.fit(method, rows, loss=loss, target_share=0.5)
     if method == "bitext_consistency":
-        pseudo = label_bitext(
-            zero_shot, bitext, confidence_threshold=method_args.bitext_threshold,
-            num_rows=method_args.bitext_rows, seed=args.seed,
-        )  # fmt: skip
-        student = fit(method, mix_domains({"source": source}, {"bitext": pseudo}), target_share=0.5)
-    if method == "continual_alignment":
-        pairs = encode_pairs(bitext, tokenizer=zero_shot.processing_class)
-        student = fit(method, source, loss=BitextContrastLoss(pairs, seed=args.seed))
-    if method == "code_switching":
-        student = fit(method, switched, loss=ConsistencyLoss())
-    if method_args.guard and student is not zero_shot:
-        held_out = mix_domains(source_sets) if source_sets else None
-        # Alignment lost a point on reviews until it had to agree with n-grams as zero-shot does.
-        limits = {"max_ngram_loss": 0.0} if method == "continual_alignment" else {}
-        student = safer_of(
-            zero_shot, student, unlabeled=unlabeled, source_validation=held_out, **limits
+        pseudo = xl.label_bitext(
+            zero_shot,
+            bitext,
+            confidence_threshold=method_args.bitext_threshold,
+            num_rows=method_args.bitext_rows,
+            seed=args.seed,
         )
-    student.save_model(args.output_dir)
-
+        rows = xl.mix_domains({"source": source}, {"bitext": pseudo})
+        student = stages.fit(method, rows, target_share=0.5)
+    if method == "continual_alignment":
+        pairs = xl.encode_pairs(bitext, tokenizer=zero_shot.processing_class)
+        student = stages.fit(method, source, loss=xl.BitextContrastLoss(pairs, seed=args.seed))
+        limits["max_ngram_loss"] = xl.BitextContrastLoss.max_ngram_loss
+    if method == "code_switching":
+        student = stages.fit(method, switched, loss=xl.ConsistencyLoss())
     if method == "translate_test":
         targets = {
-            f"{name}_translated": translate_rows(rows, translations, text_columns=columns)
+            f"{name}_translated": xl.translate_rows(rows, translations, text_columns=columns)
             for name, rows in targets.items()
         }
-    report = student.evaluate_transfer(source=source_sets, targets=targets)
-    if student.is_world_process_zero():
-        write_report(
-            args.output_dir, report, model_args, data_args, method_args, student.args, args,
-            rows=source_sets | targets, data=data,
-        )  # fmt: skip
-        print(report.table())
-        print(f"saved: {args.output_dir}")
-    if args.push_to_hub:
-        push_run(args)
+    if method_args.guard and student is not zero_shot:
+        student = xl.safer_of(
+            zero_shot,
+            student,
+            unlabeled=data.pool("target_unlabeled"),
+            source_validation=data.pool("source_validation"),
+            **limits,
+        )
+    return xl.finish_run(student, data, args, model_args, method_args, targets=targets, say=print)
 
 
 if __name__ == "__main__":
-    run_recipe(main)
+    xl.run_recipe(main)

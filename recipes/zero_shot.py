@@ -13,32 +13,19 @@ a rough guide. --correct_label_shift true moves the output bias to the class sha
 where they can be told.
 """
 
-from xlingual import run_recipe
+from __future__ import annotations
+
+import xlingual as xl
 
 
-def main(argv: list[str]) -> None:
+def main(
+    model_args: xl.ModelArguments,
+    data_args: xl.DataArguments,
+    method_args: xl.ZeroShotArguments,
+    args: xl.TransferArguments,
+) -> xl.TransferReport:
     """Load, train, evaluate in both languages, save."""
-    from dataclasses import replace
-
-    from xlingual import (
-        DataArguments,
-        ModelArguments,
-        RDropLoss,
-        TransferArguments,
-        TransferTrainer,
-        ZeroShotArguments,
-        estimate_target,
-        load_transfer_data,
-        parse_arguments,
-        prepare_output_dir,
-        write_report,
-    )
-
-    model_args, data_args, method_args, args = parse_arguments(
-        argv, ModelArguments, DataArguments, ZeroShotArguments, TransferArguments,
-        output_dir="runs/zero_shot",
-    )  # fmt: skip
-    checkpoint = prepare_output_dir(args)
+    checkpoint = xl.prepare_output_dir(args)
     use, required = ["source_train", "source_validation", "target_test"], ["source_train"]
     if args.selection == "target_dev":
         use.append("target_validation")
@@ -46,47 +33,43 @@ def main(argv: list[str]) -> None:
         required.append("target_unlabeled")
     if data_args.target_unlabeled or method_args.correct_label_shift:
         use.append("target_unlabeled")
-    data = load_transfer_data(
-        use=use, required=required, rejected_to=args.output_dir, seed=args.seed, **vars(data_args)
+    data = xl.load_transfer_data(
+        data_args,
+        use=use,
+        required=required,
+        source_language=args.source_language,
+        target_language=args.target_language,
+        rejected_to=args.output_dir,
+        seed=args.seed,
     )
 
     loss = None
     if method_args.r_drop_weight:  # hidden tokens, because not every encoder has dropout
-        loss = RDropLoss(weight=method_args.r_drop_weight, token_cutoff=0.1, seed=args.seed)
-    source = data.evaluation_sets("source_validation", args.source_language)
-    trainer = TransferTrainer(
+        loss = xl.RDropLoss(weight=method_args.r_drop_weight, token_cutoff=0.1, seed=args.seed)
+    trainer = xl.TransferTrainer(
         model=model_args.model_name_or_path,
         args=args,
         train_dataset=data.mixture("source_train"),
-        eval_dataset=data.selection_sets(args.source_language, args.target_language),
+        eval_dataset=data.selection_sets(),
         task=data.task,
         label_space=data.label_space,
         model_revision=model_args.model_revision,
         transfer_loss=loss,
     )
     trainer.train(resume_from_checkpoint=checkpoint)
-    report = trainer.evaluate_transfer(source=source, targets={})
+
+    report = trainer.evaluate_transfer(source=data.evaluation_sets("source_validation"), targets={})
     if data.target_unlabeled:
-        report = estimate_target(
+        report = xl.estimate_target(
             trainer,
             report,
-            data.evaluation_sets("target_unlabeled", args.target_language),
+            data.evaluation_sets("target_unlabeled"),
             correct_shift=method_args.correct_label_shift,
         )
-    trainer.save_model()
-
-    targets = data.evaluation_sets("target_test", args.target_language)
-    report = replace(report, targets=trainer.evaluate_transfer(source={}, targets=targets).targets)
-    if trainer.is_world_process_zero():
-        write_report(
-            args.output_dir, report, model_args, data_args, method_args, trainer.args,
-            rows=source | targets, data=data,
-        )  # fmt: skip
-        print(report.table())
-        print(f"saved: {args.output_dir}")
-    if args.push_to_hub:
-        trainer.push_to_hub()
+    return xl.finish_run(
+        trainer, data, trainer.args, model_args, method_args, report=report, say=print
+    )
 
 
 if __name__ == "__main__":
-    run_recipe(main)
+    xl.run_recipe(main)

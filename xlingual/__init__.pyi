@@ -71,16 +71,18 @@ from .models.trained_classifier import (
 )
 from .pretraining import continue_pretraining as continue_pretraining
 from .reporting.card import write_card as write_card
+from .reporting.finishing import finish_run as finish_run
 from .reporting.report import (
     estimate_target as estimate_target,
-    prepare_output_dir as prepare_output_dir,
     write_report as write_report,
 )
 from .reporting.tokenizer_fit import TokenizerFit as TokenizerFit, tokenizer_fit as tokenizer_fit
 from .saving import merge_adapter as merge_adapter
 from .tasks import Task as Task, get_task as get_task
+from .training.output_dir import prepare_output_dir as prepare_output_dir
 from .training.private import PrivateArguments as PrivateArguments, PrivateTrainer as PrivateTrainer
 from .training.pushing import push_run as push_run
+from .training.stages import Stages as Stages
 from .training.trainer import TransferTrainer as TransferTrainer
 from .transfer import (
     BitextContrastLoss as BitextContrastLoss,
@@ -101,6 +103,7 @@ from .transfer import (
     co_trained_rows as co_trained_rows,
     code_switch as code_switch,
     correct_label_shift as correct_label_shift,
+    doubling_shares as doubling_shares,
     encode_pairs as encode_pairs,
     label_bitext as label_bitext,
     language_offset as language_offset,
@@ -125,6 +128,7 @@ from .transfer.model.language_adapters import (
     merge_language_adapter as merge_language_adapter,
     swap_language_adapter as swap_language_adapter,
     train_language_adapter as train_language_adapter,
+    train_language_encoder as train_language_encoder,
 )
 from .translation import translate_texts as translate_texts, translations_of as translations_of
 from .vocabulary import TrimReport as TrimReport, trim_vocabulary as trim_vocabulary

@@ -1,103 +1,14 @@
-"""How a recipe is run as a program; the recipes themselves are tested in tests/recipes."""
+"""The ``xlingual`` command: its list, versions, the environment, and accelerate."""
 
 from __future__ import annotations
 
-import logging
-import os
 import subprocess
-import sys
 from argparse import Namespace
-from collections.abc import Iterator
 from importlib import metadata
 
 import pytest
 
-from xlingual import cli, run_recipe
-from xlingual.errors import ConfigError, LabelSpaceError, OutputError
-
-
-@pytest.fixture(autouse=True)
-def _as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """``run_recipe`` sets up logging for a whole process; a test must not."""
-    for name in ("HF_HUB_DISABLE_PROGRESS_BARS", "TRANSFORMERS_VERBOSITY"):
-        monkeypatch.setenv(name, os.environ.get(name, ""))
-    package = logging.getLogger("xlingual")
-    before = (package.handlers, package.propagate, package.level)
-    yield
-    package.handlers, package.propagate, level = before
-    package.setLevel(level)
-
-
-def test_a_recipe_gets_the_arguments() -> None:
-    seen: list[list[str]] = []
-    run_recipe(seen.append, ("--source_train", "酒店.csv"))
-    assert seen == [["--source_train", "酒店.csv"]]
-
-
-def test_without_arguments_those_of_the_process(monkeypatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["recipe.py", "seed=3"])
-    seen: list[list[str]] = []
-    run_recipe(seen.append)
-    assert seen == [["seed=3"]]
-
-
-@pytest.mark.parametrize("argv", [["--help"], ["-h"], ["seed=3", "--help"]])
-def test_help_is_the_docstring_and_the_flags(capsys, argv: list[str]) -> None:
-    def recipe(argv: list[str]) -> None:
-        raise AssertionError("help runs nothing")
-
-    run_recipe(recipe, argv)
-    said = capsys.readouterr().out
-    assert said.startswith("How a recipe is run as a program;")
-    for flag in ("--model_name_or_path", "--target_unlabeled", "--label_map", "--help_all"):
-        assert flag in said
-
-
-@pytest.mark.parametrize(
-    "error", [ConfigError, LabelSpaceError, OutputError], ids=lambda kind: kind.__name__
-)
-def test_our_errors_are_one_line_and_code_2(capsys, error: type[Exception]) -> None:
-    def recipe(argv: list[str]) -> None:
-        raise error("标签不同：\n  'positive'，want 'good'")
-
-    with pytest.raises(SystemExit) as stopped:
-        run_recipe(recipe, [])
-    assert stopped.value.code == 2
-    assert capsys.readouterr().err == "\nerror: 标签不同： 'positive'，want 'good'\n"
-
-
-def test_an_interruption_says_how_to_go_on(capsys) -> None:
-    def recipe(argv: list[str]) -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(SystemExit) as stopped:
-        run_recipe(recipe, [])
-    assert stopped.value.code == 130
-    assert "--resume_from_checkpoint true" in capsys.readouterr().err
-
-
-def test_a_bug_is_not_hidden() -> None:
-    def recipe(argv: list[str]) -> None:
-        raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        run_recipe(recipe, [])
-
-
-@pytest.mark.parametrize(("rank", "is_said"), [(None, True), ("0", True), ("1", False)])
-def test_what_is_said_aloud_is_said_once(monkeypatch, capsys, rank: str | None, is_said) -> None:
-    monkeypatch.delenv("RANK", raising=False)
-    if rank is not None:
-        monkeypatch.setenv("RANK", rank)
-
-    def recipe(argv: list[str]) -> None:
-        logging.getLogger("xlingual.data.readers.loading").info("列 '评论' 当作 text")
-
-    for _ in range(2):
-        run_recipe(recipe, [])
-    said = capsys.readouterr()
-    assert said.err == "列 '评论' 当作 text\n" * 2 * is_said
-    assert said.out == ""
+from xlingual import cli
 
 
 def test_the_list_of_recipes_has_their_first_lines(capsys) -> None:
@@ -197,14 +108,3 @@ def test_accelerate_config_that_is_not_there(capsys, launched, flags, words: str
     assert stopped.value.code == 2
     assert words in capsys.readouterr().err
     assert launched == []
-
-
-def test_a_recipe_leaves_its_process_group(tmp_path) -> None:
-    from torch import distributed
-
-    def recipe(argv: list[str]) -> None:
-        start = f"file://{tmp_path / 'group'}"
-        distributed.init_process_group("gloo", init_method=start, rank=0, world_size=1)
-
-    run_recipe(recipe, [])
-    assert not distributed.is_initialized()

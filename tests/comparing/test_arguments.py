@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from xlingual import TransferArguments, load_transfer_data
+from xlingual import DataArguments, TransferArguments, load_transfer_data
 from xlingual.comparing import (
     CompareArguments,
     changed_settings,
@@ -44,7 +44,7 @@ def test_what_is_handed_on_and_what_is_not(tmp_path):
 def test_the_embedded_corpus_as_files():
     roles = embedded_roles()
     assert all(Path(path).is_file() for path in roles.values())
-    data = load_transfer_data(use=["source_train", "target_unlabeled"], **roles)
+    data = load_transfer_data(DataArguments(**roles), use=["source_train", "target_unlabeled"])
     texts = sample_unlabeled(data, num_rows=7)
     assert len(set(texts)) == 7
     assert all(isinstance(text, str) for text in texts)

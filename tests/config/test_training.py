@@ -207,3 +207,23 @@ def test_a_stage_has_a_folder_of_its_own_and_the_rest_in_common() -> None:
 def test_a_resumed_stage_finds_its_own_checkpoint() -> None:
     args = arguments(resume_from_checkpoint="runs/x/few_shot/checkpoint-7")
     assert args.for_stage("zero_shot").resume_from_checkpoint == "true"
+
+
+def test_an_only_training_is_resumed_and_pushed_as_the_run(tmp_path) -> None:
+    args = TransferArguments(
+        output_dir=str(tmp_path), resume_from_checkpoint="checkpoint-3", push_to_hub=True
+    )
+    stage = args.for_stage(None, target_share=0.5)
+    assert stage.output_dir == str(tmp_path)
+    assert (stage.resume_from_checkpoint, stage.push_to_hub) == ("checkpoint-3", True)
+    assert (stage.target_share, args.target_share) == (0.5, None)
+
+
+def test_what_is_left_open_is_filled_from_a_stage(tmp_path) -> None:
+    args = TransferArguments(output_dir=str(tmp_path), adapter="lora", seed=3)
+    stage = args.for_stage("student", learning_rate=0.1)
+    stage.adapter = "none"
+    filled = args.filled_from(stage)
+    assert (filled.learning_rate, filled.adapter, filled.seed) == (0.1, "lora", 3)
+    assert filled.output_dir == str(tmp_path)
+    assert args.learning_rate is None

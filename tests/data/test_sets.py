@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 from collections import Counter
@@ -12,7 +13,14 @@ from typing import Any
 import pytest
 from datasets import Dataset
 
-from xlingual import LabelSpace, TransferData, embedded_corpus, get_task, load_transfer_data
+from xlingual import (
+    DataArguments,
+    LabelSpace,
+    TransferData,
+    embedded_corpus,
+    get_task,
+    load_transfer_data,
+)
 from xlingual.data import ROLES, encode, hold_out
 from xlingual.errors import ColumnError, ConfigError, DataError, LabelSpaceError
 
@@ -52,7 +60,9 @@ def said(caplog: pytest.LogCaptureFixture) -> Callable[[], str]:
 
 
 def load(use: Iterable[str] = ZERO_SHOT, **options: Any) -> TransferData:
-    return load_transfer_data(use=list(use), **options)
+    given = {field.name for field in dataclasses.fields(DataArguments)} & options.keys()
+    data_args = DataArguments(**{name: options.pop(name) for name in given})
+    return load_transfer_data(data_args, use=list(use), **options)
 
 
 # Without any data argument
@@ -156,10 +166,38 @@ def test_a_weight_that_is_no_number_rejects_the_row(write: Write, tmp_path: Path
 def test_names_of_sets_under_which_metrics_are_kept(write: Write) -> None:
     zh = write("zh.jsonl", ZH)
     one = load(source_train=write("en.jsonl", EN), target_test=f"hotel={zh}")
-    assert list(one.evaluation_sets("target_test", "zh")) == ["zh"]
+    assert list(one.evaluation_sets("target_test")) == ["zh"]
     two = load(source_train=write("en.jsonl", EN), target_test=f"hotel={zh},书={zh}")
-    assert list(two.evaluation_sets("target_test", "zh")) == ["zh_hotel", "zh_书"]
-    assert one.evaluation_sets("target_validation", "zh") == {}
+    assert list(two.evaluation_sets("target_test")) == ["zh_hotel", "zh_书"]
+    assert one.evaluation_sets("target_validation") == {}
+
+
+def test_the_languages_name_the_metrics(write: Write) -> None:
+    options = {"source_train": write("de.jsonl", EN), "target_test": write("zh.jsonl", ZH)}
+    data = load(source_language="de", target_language="yue", **options)
+    assert list(data.evaluation_sets("source_validation")) == ["de"]
+    assert list(data.evaluation_sets("target_test")) == ["yue"]
+    assert list(data.selection_sets()) == ["de"]
+
+
+def test_what_was_read_is_kept(write: Write) -> None:
+    en, zh = write("en.jsonl", EN), write("zh.jsonl", ZH)
+    data = load(source_train=f"评论={en}*2", target_test=zh, target_train=zh, label_column="label")
+    assert list(data.sources) == ["source_train", "target_test"], "target_train is not used"
+    (source,) = data.sources["source_train"]
+    assert (source.name, source.path, source.weight) == ("评论", en, 2.0)
+    assert data.arguments.label_column == "label"
+
+
+def test_a_role_as_one_data_set(write: Write) -> None:
+    zh = write("zh.jsonl", ZH)
+    data = load(source_train=write("en.jsonl", EN), target_test=f"hotel={zh},书={zh}*3")
+    pooled = data.pool("target_test")
+    assert Counter(pooled["domain_name"]) == {"hotel": 3, "书": 3}
+    assert set(pooled["domain"]) == {1}
+    assert set(pooled["weight"]) == {1.0}, "what is evaluated has no weight"
+    assert set(data.pool("source_validation")["domain"]) == {0}
+    assert data.pool("target_unlabeled") is None
 
 
 def test_validation_sets_are_pooled_for_selection(write: Write, tokenizer) -> None:
@@ -173,7 +211,7 @@ def test_validation_sets_are_pooled_for_selection(write: Write, tokenizer) -> No
         target_test=write("test.jsonl", ZH),
         weight_column="w",
     )
-    pooled = data.selection_sets("en", "zh")
+    pooled = data.selection_sets()
     assert {language: len(rows) for language, rows in pooled.items()} == {"en": 8, "zh": 3}
     for rows in pooled.values():
         encoded = encode(rows, tokenizer=tokenizer, task=data.task, label_space=data.label_space)

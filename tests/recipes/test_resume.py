@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from tests.recipes.commands import QUICK, RECIPES, python, results_of
 from xlingual import TransferArguments
-from xlingual.reporting.report import prepare_output_dir
+from xlingual.training.output_dir import prepare_output_dir
 
 KILLED = Path(__file__).parent / "killed.py"
 SEVERAL_EPOCHS = (  # 44 rows are left after the validation rows: 6 steps an epoch

@@ -9,7 +9,7 @@ import pytest
 from tests.classifiers import save_classifier
 from tests.recipes.commands import read_rows, write_rows
 from tests.recipes.test_resume import same_bits
-from xlingual import LabelSpace, load_transfer_data, with_labels_of
+from xlingual import DataArguments, LabelSpace, load_transfer_data, with_labels_of
 from xlingual.config.methods import FewShotArguments
 from xlingual.errors import ConfigError, ModelLoadError
 
@@ -99,8 +99,8 @@ def test_a_bare_encoder_is_refused(tmp_path, run, files, encoder, capsys, recipe
 
 
 def test_labels_are_matched_by_name(tmp_path, files, encoder):
-    data = load_transfer_data(use=["source_train", "target_train"], source_train=files.en,
-                              target_train=files.zh)  # fmt: skip
+    data_args = DataArguments(source_train=files.en, target_train=files.zh)
+    data = load_transfer_data(data_args, use=["source_train", "target_train"])
     assert with_labels_of(None, data) is data
     assert data.label_space.names == ("negative", "positive")
     turned = save_classifier(encoder, tmp_path / "turned", labels=("Positive", "negative"))
@@ -111,7 +111,7 @@ def test_labels_are_matched_by_name(tmp_path, files, encoder):
 
 
 def test_a_model_of_another_task_is_refused(tmp_path, files, encoder):
-    data = load_transfer_data(use=["source_train"], source_train=files.en)
+    data = load_transfer_data(DataArguments(source_train=files.en), use=["source_train"])
     other = save_classifier(encoder, tmp_path / "other", labels=("sports", "politics"))
     with pytest.raises(ConfigError, match=r"sports, politics; expected .* negative, positive"):
         with_labels_of(str(other), data)

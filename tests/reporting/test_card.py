@@ -27,7 +27,7 @@ from xlingual import (
     get_task,
     write_report,
 )
-from xlingual.data import TransferData
+from xlingual.data import TransferData, parse_sources
 from xlingual.evaluation import score_set
 from xlingual.reporting.card import MARKER, scrubbed_command, write_card
 from xlingual.reporting.card_facts import protocol_lines
@@ -280,6 +280,16 @@ def test_token_tasks_are_told_the_one_right_strategy() -> None:
     assert "one entity for a whole sentence" in example["note"]
 
 
+def test_where_the_sets_are_from_is_what_was_read(tmp_path) -> None:
+    space = LabelSpace(NAMES)
+    files = {"source_train": parse_sources("org/a:zh@train,b.csv", default_name="source_train")}
+    data = TransferData(get_task("sequence"), space, space, sources=files)
+    text, metadata = body_and_metadata(write_card(tmp_path, make_report(), data=data))
+    assert metadata["datasets"] == ["org/a"]
+    assert "source train: org/a:zh@train, local file b.csv" in text
+    assert "embedded corpus" not in text
+
+
 def test_energy_is_only_said_where_power_was_measured(tmp_path) -> None:
     text, _ = body_and_metadata(write_card(tmp_path, make_report()))
     assert "Energy and carbon: not measured" in text
@@ -325,7 +335,14 @@ def test_the_report_writes_calibration_fit_and_card(tmp_path, tokenizer, caplog)
         "zh": Dataset.from_dict({"text": ["龘靐齉爩鱻"] * 40}),
     }
     args = TransferArguments(output_dir=str(tmp_path))
-    write_report(tmp_path, report, ModelArguments(), DataArguments(), args, rows=rows)
+    write_report(
+        tmp_path,
+        report,
+        model_args=ModelArguments(),
+        data_args=DataArguments(),
+        args=args,
+        rows=rows,
+    )
     results = json.loads((tmp_path / "all_results.json").read_text(encoding="utf-8"))
     assert results["fit_zh_unknown_share"] == 1
     assert results["fit_en_unknown_share"] == 0

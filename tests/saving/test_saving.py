@@ -27,9 +27,9 @@ from transformers import (
 from tests.recipes.commands import QUICK, RECIPES, python
 from xlingual import TransferArguments, TransferTrainer
 from xlingual.errors import OutputError, SaveError
-from xlingual.reporting.report import prepare_output_dir
 from xlingual.saving import check_complete, clear_unfinished, merge_adapter
 from xlingual.saving.completeness import plain_name
+from xlingual.training.output_dir import prepare_output_dir
 
 MERGED = ("no-pooler", "deberta-v3")  # what is merged too: a new pooler, shared keys
 KINDS = ("none", "lora", "dora", "ia3")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
+from datasets import Dataset
 
 from tests.translation.conftest import ENGLISH, make_marian
-from xlingual import translate_texts, translations_of
+from xlingual import LabelSpace, TransferData, get_task, translate_texts, translations_of
 from xlingual.errors import ConfigError, DataError, ModelLoadError, OutputError
 from xlingual.languages import detect_language
 from xlingual.translation import Translator, translator as translator_module
@@ -111,10 +112,17 @@ def test_what_is_no_translator_for_this_run(marian, nllb, encoder, tmp_path):
 def test_a_model_that_does_not_write_the_language_is_noticed(tmp_path):
     pytest.importorskip("sentencepiece")
     many = str(make_marian(tmp_path / "mul-mul", languages=("mul", "mul")))
-    assert translations_of(ENGLISH[:1], languages=("en", "zh"), model=many, **SHORT)
+    data = TransferData(
+        get_task("sequence"),
+        LabelSpace(("a", "b")),
+        LabelSpace(("a", "b")),
+        source_train={"en": Dataset.from_dict({"text": ENGLISH[:1]})},
+        target_test={"zh": Dataset.from_dict({"text": ["房间"]})},
+    )
+    assert translations_of(data, model=many, **SHORT)
     with pytest.raises(DataError, match="should be in English"):
-        translations_of(["房间"], languages=("zh", "en"), model=many, **SHORT)
-    assert translations_of(["房间"], languages=("zh", "en")) == {}
+        translations_of(data, role="target_test", model=many, **SHORT)
+    assert translations_of(data, role="target_test") == {}
 
 
 def test_a_cache_that_cannot_be_written(marian, tmp_path):

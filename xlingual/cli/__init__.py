@@ -10,19 +10,15 @@ import os
 import platform
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Sequence
-from datetime import timedelta
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
-from xlingual.errors import ConfigError, XlingualError
+from xlingual.cli.recipes import USER_ERROR, exit_on_error, run_program, run_recipe
+from xlingual.errors import ConfigError
 
 __all__ = ["environment", "main", "run_recipe"]
-
-USER_ERROR = 2
 
 _PACKAGES = (
     "torch", "transformers", "accelerate", "peft", "datasets", "evaluate", "tokenizers",
@@ -42,12 +38,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     elif command == "env":
         sys.stdout.write("\n".join(f"- {k}: {v}" for k, v in environment().items()) + "\n")
     else:
-        _exit_on_error(lambda: _run(command, arguments[1:]))
+        exit_on_error(lambda: _run(command, arguments[1:]))
 
 
 def _run(name: str, argv: list[str]) -> None:
     if name in _commands():
-        run_recipe(importlib.import_module(f"xlingual.cli.commands.{name}").main, argv)
+        _run_command(importlib.import_module(f"xlingual.cli.commands.{name}"), argv)
         return
     path = _recipes().get(name)
     if path is None:
@@ -58,6 +54,12 @@ def _run(name: str, argv: list[str]) -> None:
         run_recipe(_load(path).main, argv)
     else:
         _launch([f"--config_file={launcher}", str(path), *argv])
+
+
+def _run_command(command: ModuleType, argv: list[str]) -> None:
+    if "-h" in argv or "--help" in argv:
+        command.parse(["--help"])
+    run_program(lambda: command.main(argv))
 
 
 def _launch(arguments: list[str]) -> None:
@@ -103,86 +105,6 @@ def _split_launcher(argv: list[str]) -> tuple[str | None, list[str]]:
         names = sorted(file.stem for file in shipped.parent.glob("*.yaml"))
         raise ConfigError(f"{flag} {value}: no such file; shipped are {', '.join(names)}")
     return str(path), argv[:at] + argv[at + 2 :]
-
-
-def run_recipe(recipe: Callable[[list[str]], None], argv: Sequence[str] | None = None) -> None:
-    """Run a recipe's ``main`` as a program: help at once, errors in one line and exit code 2.
-
-    Args:
-        recipe: Takes the arguments after the program's name; its module's docstring is the help.
-        argv: The arguments; None: those of the process.
-    """
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    if "-h" in arguments or "--help" in arguments:
-        module = sys.modules[recipe.__module__]
-        if hasattr(module, "parse"):  # a command explains its flags itself
-            module.parse(["--help"])
-        flags = _usual_flags(*getattr(module, "ARGUMENTS", ()))
-        sys.stdout.write(f"{(module.__doc__ or '').strip()}\n{flags}")
-        return
-    _set_up_logging()
-    _exit_on_error(lambda: recipe(arguments))
-    _leave_process_group()
-
-
-def _leave_process_group() -> None:
-    """End together, some time after the last collective.
-
-    A thread of gloo lets go of the tensors of a collective when that is over; if the interpreter
-    ends in this moment, the process aborts. One that has nothing to write would run into it.
-    """
-    distributed = sys.modules.get("torch.distributed")
-    if distributed is not None and distributed.is_available() and distributed.is_initialized():
-        if distributed.get_backend() == "gloo":  # this barrier does without those threads
-            distributed.monitored_barrier(timeout=timedelta(days=1))
-        distributed.destroy_process_group()
-
-
-def _exit_on_error(action: Callable[[], None]) -> None:
-    try:
-        action()
-    except XlingualError as error:
-        if os.environ.get("LOCAL_RANK", "0") != "0":
-            time.sleep(5)  # what fails here mostly fails in all: the first says it, and all end
-        sys.stderr.write(f"\nerror: {' '.join(str(error).split())}\n")
-        sys.exit(USER_ERROR)
-    except KeyboardInterrupt:
-        sys.stderr.write("\ninterrupted; go on with --resume_from_checkpoint true\n")
-        sys.exit(130)
-
-
-def _set_up_logging() -> None:
-    """What the package says aloud goes to stderr, once, from the main process."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    package = logging.getLogger("xlingual")
-    package.handlers, package.propagate = [handler], False
-    package.setLevel(logging.INFO if os.environ.get("RANK", "0") == "0" else logging.ERROR)
-    # Bars for reading and writing a few files hide the ones that tell how long training takes.
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-
-
-def _usual_flags(*own: Any) -> str:
-    """The flags of model and data, or a recipe's own; without torch, so that help is instant.
-
-    Args:
-        own: The dataclasses of a recipe that has no others.
-    """
-    from dataclasses import fields
-
-    from xlingual.config.options import DataArguments, ModelArguments
-
-    lines = ["", "flags (or keys of --config x.yaml, or key=value):"]
-    for kind in own or (ModelArguments, DataArguments):
-        lines += [f"  --{field.name:<20} {field.metadata['help']}" for field in fields(kind)]
-    if not own:
-        lines += [
-            "  --output_dir           Where the model, the checkpoints and the results go.",
-            "  --adapter, --selection, --num_train_epochs, --seed, ... everything that",
-            "  TransferArguments and transformers' TrainingArguments hold: see --help_all",
-        ]
-    return "\n".join(lines) + "\n"
 
 
 def _recipe_folder() -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -210,21 +210,31 @@ class TransferArguments(TrainingArguments):
         languages = {"source_dev": self.source_language, "target_dev": self.target_language}
         return languages.get(self.selection)
 
-    def for_stage(self, name: str, **settings: Any) -> TransferArguments:
+    def for_stage(self, name: str | None, **settings: Any) -> TransferArguments:
         """The arguments of one stage of a run that trains several times.
 
         Args:
-            name: The stage's folder below ``output_dir``.
+            name: The stage's folder below ``output_dir``; None: it is the only training of the
+                run, and is resumed and pushed as the run is.
             settings: What differs in this stage, where the user has not set it.
         """
         stage = copy.copy(self)
-        stage.output_dir = str(Path(self.output_dir or ".") / name)
-        stage.resume_from_checkpoint = "true" if self.resume_from_checkpoint else None
-        stage.push_to_hub = False  # the run is pushed, not its stages
+        if name is not None:
+            stage.output_dir = str(Path(self.output_dir or ".") / name)
+            stage.resume_from_checkpoint = "true" if self.resume_from_checkpoint else None
+            stage.push_to_hub = False  # the run is pushed, not its stages
         for key, value in settings.items():
             if getattr(self, key) is None:
                 setattr(stage, key, value)
         return stage
+
+    def filled_from(self, stage: TransferArguments) -> TransferArguments:
+        """These arguments; what they leave open is as a stage was trained with it."""
+        filled = copy.copy(self)
+        for field in fields(self):
+            if getattr(filled, field.name) is None:
+                setattr(filled, field.name, getattr(stage, field.name))
+        return filled
 
     def apply_preset(self, preset: Preset, *, num_rows: int) -> None:
         """Fill what the user left open, by the encoder's size and the number of training rows."""

@@ -4,13 +4,14 @@ from xlingual.data.bitext import Bitext, read_bitext, read_bitexts
 from xlingual.data.collating import TransferCollator
 from xlingual.data.corpus import ROLES, embedded_corpus
 from xlingual.data.dictionary import read_dictionary, word_translations
+from xlingual.data.holdout import hold_out
 from xlingual.data.mixing import mix_domains
 from xlingual.data.readers.cleaning import find_overlap, write_rejected
 from xlingual.data.readers.columns import Columns
 from xlingual.data.readers.loading import LoadedData, load_source
 from xlingual.data.readers.sources import DataSource, parse_sources
 from xlingual.data.sampling import TransferSampler
-from xlingual.data.sets import TransferData, hold_out, load_transfer_data
+from xlingual.data.sets import TransferData, load_transfer_data
 from xlingual.data.tokenising import encode, label_space_of
 from xlingual.data.translations import check_translations, read_translations, translate_rows
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-import random
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,17 +12,19 @@ from typing import Any
 from accelerate import PartialState
 from datasets import Dataset, concatenate_datasets
 
+from xlingual.config.options import DataArguments
 from xlingual.data.corpus import ROLES, embedded_corpus
+from xlingual.data.holdout import hold_out_validation
 from xlingual.data.mixing import mix_domains
 from xlingual.data.readers.cleaning import find_overlap, write_rejected
 from xlingual.data.readers.columns import Columns
 from xlingual.data.readers.loading import load_source
-from xlingual.data.readers.sources import parse_sources
+from xlingual.data.readers.sources import DataSource, parse_sources
 from xlingual.errors import ConfigError, LabelSpaceError
 from xlingual.labels import LabelSpace, parse_label_map
 from xlingual.tasks import Task, get_task
 
-__all__ = ["TransferData", "hold_out", "load_transfer_data"]
+__all__ = ["TransferData", "load_transfer_data"]
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +43,10 @@ class TransferData:
         target_label_space: The labels of the target; another object only where a recipe allows it.
         mixture_weights: Weight of each training set in the loss, by role and name.
         rejected: Rows that were left out, each with its file, row number and reason.
+        source_language: Names the metrics of the source sets.
+        target_language: Names the metrics of the target sets.
+        arguments: How the sets were asked for: files, columns, labels.
+        sources: The files and hub ids that were read, by role; none for the embedded corpus.
     """
 
     task: Task
@@ -55,6 +60,10 @@ class TransferData:
     target_test: Sets = field(default_factory=dict)
     mixture_weights: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     rejected: Sequence[dict[str, Any]] = ()
+    source_language: str = "en"
+    target_language: str = "zh"
+    arguments: DataArguments = field(default_factory=DataArguments)
+    sources: Mapping[str, Sequence[DataSource]] = field(default_factory=dict)
 
     def mixture(self, *roles: str) -> Dataset:
         """The training sets of these roles (none named: of all) as one weighted data set."""
@@ -64,6 +73,13 @@ class TransferData:
             self.mixture_weights.get(role, {}) if role in wanted else {} for role in _TRAINING
         ]
         return mix_domains(source, target, source_weights=weights[0], target_weights=weights[1])
+
+    def pool(self, role: str) -> Dataset | None:
+        """All sets of a role as one data set, without weights; None where there is none."""
+        sets: Sets = getattr(self, role)
+        if not sets:
+            return None
+        return mix_domains(sets) if role.startswith("source") else mix_domains({}, sets)
 
     def texts(self, *roles: str) -> list[str]:
         """All texts of these roles, both sides of a pair, for training without labels."""
@@ -75,104 +91,100 @@ class TransferData:
             for text in rows[column]
         ]
 
-    def selection_sets(self, source_language: str, target_language: str) -> Sets:
-        """What is evaluated while training: the validation rows of each language, pooled."""
-        pooled = {}
-        for language, role in (
-            (source_language, "source_validation"),
-            (target_language, "target_validation"),
-        ):
-            if parts := list(getattr(self, role).values()):
-                pooled[language] = concatenate_datasets(parts)
-        return pooled
+    def language(self, role: str) -> str:
+        """The language of a role's texts."""
+        return self.source_language if role.startswith("source") else self.target_language
 
-    def evaluation_sets(self, role: str, language: str) -> Sets:
+    def selection_sets(self) -> Sets:
+        """What is evaluated while training: the validation rows of each language, pooled."""
+        return {
+            self.language(role): concatenate_datasets(list(sets.values()))
+            for role in ("source_validation", "target_validation")
+            if (sets := getattr(self, role))
+        }
+
+    def evaluation_sets(self, role: str) -> Sets:
         """The sets of a role under their metric names: ``zh``, or ``zh_hotel``, ``zh_books``."""
         sets: Sets = getattr(self, role)
+        language = self.language(role)
         if len(sets) == 1:
             return {language: next(iter(sets.values()))}
         return {f"{language}_{name}": rows for name, rows in sets.items()}
 
 
 def load_transfer_data(
+    data_args: DataArguments,
     *,
     use: Sequence[str],
     required: Sequence[str] = ("source_train",),
-    task: str = "sequence",
-    label_map: str | None = None,
-    max_train_rows: int | None = None,
+    source_language: str = "en",
+    target_language: str = "zh",
     allow_other_target_labels: bool = False,
     label_space: LabelSpace | None = None,
     rejected_to: str | None = None,
     seed: int = 0,
-    **options: str | None,
 ) -> TransferData:
-    """Load what a recipe uses, align its labels by name and check the sets against each other.
+    """Load the sets that a recipe uses, align their labels by name and check them together.
 
     Without any data argument the embedded corpus is used. Without ``source_validation`` a tenth
     of the source training rows is held out. The labels of ``target_unlabeled`` are never read.
 
     Args:
+        data_args: Where each role is read from, and how; columns that are left open are guessed
+            and said aloud.
         use: The roles that the recipe reads; others that are given are ignored with a warning.
         required: The roles that must be there.
-        task: The task's name.
-        label_map: Renames labels, ``"1=positive,0=negative"``.
-        max_train_rows: Keep a random sample of so many rows of each training set.
+        source_language: Names the metrics of the source sets.
+        target_language: Names the metrics of the target sets.
         allow_other_target_labels: Whether the target may have a label space of its own.
         label_space: The labels of a trained model, where no source row is read.
         rejected_to: Folder for ``rejected_rows.jsonl``, written if a row was rejected.
         seed: Seed of sampling and holding out.
-        options: A spec for each role (``source_train="reviews.csv"``, ...) and the column names
-            (``text_column="review"``, ...); names that are left open are guessed and said aloud.
 
     Raises:
-        ConfigError: A role that the recipe needs has no spec, or a spec is malformed.
+        ConfigError: A role that the recipe needs is not given, or one is malformed.
         DataError: A set cannot be read or has no usable row.
         LabelSpaceError: A target set has labels that the source does not.
     """
-    the_task = get_task(task)
-    given = {role: spec for role in ROLES if (spec := options.pop(role, None))}
-    columns = Columns(**options)
-    renames = parse_label_map(label_map)
-    sets: dict[str, Sets] = {role: {} for role in ROLES}
-    weights: dict[str, dict[str, float]] = {role: {} for role in _TRAINING}
-    rejected: list[dict[str, Any]] = []
-    if not given:
-        sets.update(_embedded(use, the_task))
-    else:
+    task = get_task(data_args.task)
+    columns, renames = Columns.of(data_args), parse_label_map(data_args.label_map)
+    given = {role: spec for role in ROLES if (spec := getattr(data_args, role))}
+    sources = {
+        role: parse_sources(spec, default_name=role) for role, spec in given.items() if role in use
+    }
+    if given:
         _check_given(given, use=use, required=required)
-    for role in (role for role in ROLES if role in given and role in use):
-        for source in parse_sources(given[role], default_name=role):
-            loaded = load_source(
-                source,
-                task=the_task,
-                columns=columns,
-                label_map=renames,
-                labels="drop" if role == "target_unlabeled" else "required",
-            )
-            sets[role][source.name] = loaded.dataset
-            rejected += loaded.rejected
-            if role in _TRAINING:
-                weights[role][source.name] = source.weight
+        sets, rejected = _read_sets(sources, task=task, columns=columns, label_map=renames)
+    else:
+        sets, rejected = _embedded(use, task), []
     if rejected and rejected_to is not None and PartialState().is_main_process:
         path = Path(rejected_to) / "rejected_rows.jsonl"
         logger.warning("rejected rows: %d, listed in %s", write_rejected(path, rejected), path)
     for role in _TRAINING:
         sets[role] = {
-            name: _sample(rows, max_train_rows, seed) for name, rows in sets[role].items()
+            name: _sample(rows, data_args.max_train_rows, seed) for name, rows in sets[role].items()
         }
     if "source_validation" in use and not sets["source_validation"]:
-        _hold_out_validation(sets, the_task, seed)
+        sets["source_train"], sets["source_validation"] = hold_out_validation(
+            sets["source_train"], label_column=task.label_column, seed=seed
+        )
     source_space, target_space = _label_spaces(
-        sets, the_task, label_space, allow_other_target_labels=allow_other_target_labels
+        sets, task, label_space, allow_other_target_labels=allow_other_target_labels
     )
-    _warn_of_overlap(sets, the_task)
+    _warn_of_overlap(sets, task)
     return TransferData(
-        task=the_task,
+        task=task,
         label_space=source_space,
         target_label_space=target_space,
-        mixture_weights=weights,
+        mixture_weights={
+            role: {source.name: source.weight for source in sources.get(role, ())}
+            for role in _TRAINING
+        },
         rejected=rejected,
+        source_language=source_language,
+        target_language=target_language,
+        arguments=data_args,
+        sources=sources,
         **sets,
     )
 
@@ -189,6 +201,29 @@ def _check_given(given: Mapping[str, str], *, use: Sequence[str], required: Sequ
         )
 
 
+def _read_sets(
+    sources: Mapping[str, Sequence[DataSource]],
+    *,
+    task: Task,
+    columns: Columns,
+    label_map: Mapping[str, str],
+) -> tuple[dict[str, Sets], list[dict[str, Any]]]:
+    """The sets of all roles, and the rows that were left out."""
+    sets: dict[str, Sets] = {role: {} for role in ROLES}
+    rejected: list[dict[str, Any]] = []
+    for role, source in [(role, source) for role, named in sources.items() for source in named]:
+        loaded = load_source(
+            source,
+            task=task,
+            columns=columns,
+            label_map=label_map,
+            labels="drop" if role == "target_unlabeled" else "required",
+        )
+        sets[role][source.name] = loaded.dataset
+        rejected += loaded.rejected
+    return sets, rejected
+
+
 def _embedded(use: Sequence[str], task: Task) -> dict[str, Sets]:
     if task.name != "sequence":
         raise ConfigError(
@@ -197,48 +232,15 @@ def _embedded(use: Sequence[str], task: Task) -> dict[str, Sets]:
     logger.warning("no data given: running on the embedded corpus (product and hotel reviews)")
     corpus = embedded_corpus()
     names = {"source": "products", "target": "hotel"}
-    return {role: {names[role.split("_")[0]]: corpus[role]} for role in ROLES if role in use}
+    return {
+        role: {names[role.split("_")[0]]: corpus[role]} if role in use else {} for role in ROLES
+    }
 
 
 def _sample(dataset: Dataset, limit: int | None, seed: int) -> Dataset:
     if limit is None or len(dataset) <= limit:
         return dataset
     return dataset.shuffle(seed=seed).select(range(limit))
-
-
-def hold_out(
-    dataset: Dataset, *, share: float = 0.1, label_column: str = "label", seed: int = 0
-) -> tuple[Dataset, Dataset]:
-    """Split off a share of the rows, the same share of every label.
-
-    A label with one row stays in the first part.
-
-    Returns:
-        The larger part and the held-out rows, both in the order of the file.
-    """
-    by_label: dict[str, list[int]] = defaultdict(list)
-    for row, label in enumerate(dataset[label_column]):
-        by_label[str(label)].append(row)
-    generator = random.Random(seed)
-    held: set[int] = set()
-    for label in sorted(by_label):
-        rows = by_label[label]
-        size = max(1, round(share * len(rows))) if len(rows) > 1 else 0
-        held.update(generator.sample(rows, size))
-    rest = [row for row in range(len(dataset)) if row not in held]
-    return dataset.select(rest), dataset.select(sorted(held))
-
-
-def _hold_out_validation(sets: dict[str, Sets], task: Task, seed: int) -> None:
-    """Take a tenth of every source set as validation; too small a set gives none."""
-    for name, rows in sets["source_train"].items():
-        rest, held = hold_out(rows, label_column=task.label_column, seed=seed)
-        if len(held) and len(rest):
-            sets["source_train"][name], sets["source_validation"][name] = rest, held
-            logger.warning(
-                "no --source_validation: %d of the %d rows of %s are held out for it",
-                len(held), len(rows), name,
-            )  # fmt: skip
 
 
 def _label_names(sets: Sets, task: Task) -> Counter[str]:

@@ -14,10 +14,10 @@ from xlingual.data.corpus import embedded_corpus
 from xlingual.data.readers.cleaning import UnusableRowError, clean_field
 from xlingual.data.readers.columns import Columns, resolve_columns
 from xlingual.data.readers.loading import open_source
-from xlingual.data.readers.sources import parse_sources
+from xlingual.data.sets import TransferData
 from xlingual.errors import DataError
 from xlingual.languages import detect_language
-from xlingual.tasks import Task, get_task
+from xlingual.tasks import Task
 
 __all__ = ["check_translations", "read_translations", "translate_rows"]
 
@@ -29,26 +29,23 @@ _NAMES = {"en": "English", "zh": "Chinese"}
 
 def read_translations(
     path: str | Path | None,
-    rows: str | None,
+    data: TransferData,
     *,
     role: str = "source_train",
-    task: str | Task = "sequence",
-    language: str = "zh",
-    columns: Mapping[str, str | None] | None = None,
+    language: str | None = None,
 ) -> dict[str, str]:
-    """What each text of a data set is in the other language.
+    """The translation of each text of a data set.
 
     The translations are looked up by the text and not by a row number: rows that are rejected,
     held out or sampled later cannot shift them against each other.
 
     Args:
-        path: One line a row of ``rows``, in its order; the two sides of a pair are separated by
-            a tab. None: the column ``translation`` (or ``view_text``) of ``rows`` itself.
-        rows: The data argument (``"reviews.csv"``) as the recipe got it; None: the embedded corpus.
-        role: Its name, which also chooses the part of the embedded corpus.
-        task: Which text columns there are.
-        language: What the translations must be in, ``"zh"`` or ``"en"``; other tags pass.
-        columns: Names of the columns, where they are not to be guessed.
+        path: One line a row of the role's files, in their order; the two sides of a pair are
+            separated by a tab. None: the column ``translation`` (or ``view_text``) of the files.
+        data: What was loaded; its files are read once more, for the rows that it left out.
+        role: Which of its sets.
+        language: What the translations must be in, ``"zh"`` or ``"en"``; other tags pass. None:
+            the language of the other side.
 
     Returns:
         Translation by text; rows without a text or with an empty translation are left out.
@@ -57,12 +54,13 @@ def read_translations(
         DataError: There are not as many lines as rows, a line does not hold a pair, there is no
             such column, or the translations are in another language.
     """
-    the_task = get_task(task) if isinstance(task, str) else task
-    names = Columns(**{k: v for k, v in (columns or {}).items() if k.startswith("text")})
-    texts, given = _read_rows(rows, role=role, task=the_task, columns=names, with_own=path is None)
+    if language is None:
+        is_source = role.startswith("source")
+        language = data.target_language if is_source else data.source_language
+    texts, given = _read_rows(data, role=role, with_own=path is None)
     where = f"--{role}"
     if path is not None:
-        given = _read_lines(Path(path), num_texts=len(the_task.text_columns))
+        given = _read_lines(Path(path), num_texts=len(data.task.text_columns))
         where = str(path)
         if len(given) != len(texts):
             raise DataError(
@@ -134,22 +132,28 @@ def translate_rows(
 
 
 def _read_rows(
-    spec: str | None, *, role: str, task: Task, columns: Columns, with_own: bool
+    data: TransferData, *, role: str, with_own: bool
 ) -> tuple[list[list[str]], list[list[str]]]:
     """The texts of every row, "" where there is none, and the translations in its own columns."""
-    if spec is None:
+    if not data.sources:
         rows = embedded_corpus()[role]
         if with_own:
             raise DataError("the embedded corpus has no translations; give --translations")
         return [[text] for text in rows["text"]], []
+    if role not in data.sources:
+        raise DataError(f"translations of --{role} need the rows they translate; got no --{role}")
     texts, own = [], []
-    for source in parse_sources(spec, default_name=role):
+    for source in data.sources[role]:
         table = open_source(source)
         used = resolve_columns(
-            table.columns, task=task, columns=columns, labels="drop", where=str(source)
+            table.columns,
+            task=data.task,
+            columns=Columns.of(data.arguments),
+            labels="drop",
+            where=str(source),
         )
-        wanted = [used[column] for column in task.text_columns]
-        theirs = _own_columns(table.columns, task, where=str(source)) if with_own else []
+        wanted = [used[column] for column in data.task.text_columns]
+        theirs = _own_columns(table.columns, data.task, where=str(source)) if with_own else []
         for row in table.read([*wanted, *theirs]):
             values = row.values or {}
             texts.append([_clean(values.get(name)) for name in wanted])

@@ -16,7 +16,7 @@ from typing import Any
 from datasets import Dataset
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from xlingual.data import TransferData
+from xlingual.data import DataSource, TransferData
 from xlingual.evaluation import SetScores, TransferReport
 from xlingual.reporting.card_facts import (
     base_facts,
@@ -27,6 +27,7 @@ from xlingual.reporting.card_facts import (
     licence_facts,
     protocol_lines,
     source_of,
+    sources_of,
     widget_examples,
 )
 from xlingual.reporting.tokenizer_fit import TokenizerFit
@@ -80,7 +81,7 @@ def write_card(
         config: The run's settings as in ``run_config.yaml``.
         rows: The evaluated sets by name; where their data is public, texts become widget examples.
         fits: Fit of the tokenizer by set.
-        data: The loaded data, for the number of rows that were read of each role.
+        data: The loaded data: where it is from, and how many rows of each role were read.
         license: The licence, where the base model's card names none; it is never guessed.
         command: The command line; default: this process's. Tokens in it are blotted out.
         measured_watts: Mean power of the machine while training, if it was measured.
@@ -93,6 +94,7 @@ def write_card(
         logger.warning("%s was written by a person and is kept; no card was written", path)
         return path
     settings = dict(config or {})
+    read = sources_of(settings, data)
     adapter = (Path(folder) / "adapter_config.json").is_file()
     base = base_facts(settings.get("model_name_or_path"), settings.get("model_revision"))
     licence = licence_facts(base, asked=license or settings.get("license"))
@@ -106,12 +108,12 @@ def write_card(
         pipeline_tag=_pipeline_tag(report.task),
         base_model=base.hub_id,
         base_model_relation=("adapter" if adapter else "finetune") if base.hub_id else None,
-        datasets=hub_datasets(settings, data) or None,
+        datasets=hub_datasets(read) or None,
         metrics=sorted({_METRICS[metric][0] for metric in _metrics_of(report)}),
         tags=[*_TAGS, report.task.name, *([settings.get("adapter", "adapter")] if adapter else [])],
-        widget=widget_examples(report, settings, rows or {}),
+        widget=widget_examples(report, read, rows or {}),
         model_name=name.split("/")[-1],
-        eval_results=_eval_results(report, settings),
+        eval_results=_eval_results(report, read),
     )
     card = ModelCard.from_template(
         metadata,
@@ -123,7 +125,7 @@ def write_card(
         base_words=base.words,
         labels=[_cell(f"`{label}`") for label in report.label_space.names],
         metric_names=[_METRICS[metric][1] for metric in _metrics_of(report)],
-        rows=[_table_row(scores, report, settings) for scores in report.sets],
+        rows=[_table_row(scores, report, _languages(settings), read) for scores in report.sets],
         gap=_gap(report),
         protocol=protocol_lines(report.selection, settings, data),
         oracle=report.selection == "target_dev",
@@ -134,7 +136,7 @@ def write_card(
         example=_example(name, base.code, report.task),
         auto_class=report.task.auto_class,
         adapter=adapter,
-        data=data_lines(settings, data),
+        data=data_lines(read, data),
         licence=licence.words,
         cost=cost_words(report.costs),
         energy=energy_words(report.costs, measured_watts),
@@ -187,12 +189,14 @@ def _metrics_of(report: TransferReport) -> list[str]:
     return [name for name in _METRICS if all(name in scores.scores for scores in report.sets)]
 
 
-def _eval_results(report: TransferReport, settings: Mapping[str, Any]) -> list[EvalResult]:
+def _eval_results(
+    report: TransferReport, read: Mapping[str, Sequence[DataSource]]
+) -> list[EvalResult]:
     """One result for each set: they are told apart by ``config``, the name of the set."""
     results = []
     for scores in report.sets:
         role = "source_validation" if _is_source(scores, report) else "target_test"
-        source = source_of(scores.name, role, settings)
+        source = source_of(scores.name, role, read)
         for metric in _metrics_of(report):
             interval = scores.scores[metric].interval()
             kind, title = _METRICS[metric]
@@ -223,7 +227,10 @@ def _eval_results(report: TransferReport, settings: Mapping[str, Any]) -> list[E
 
 
 def _table_row(
-    scores: SetScores, report: TransferReport, settings: Mapping[str, Any]
+    scores: SetScores,
+    report: TransferReport,
+    languages: Sequence[str],
+    read: Mapping[str, Sequence[DataSource]],
 ) -> dict[str, Any]:
     is_source = _is_source(scores, report)
     role = "source_validation" if is_source else "target_test"
@@ -231,8 +238,8 @@ def _table_row(
     intervals = [scores.scores[metric].interval() for metric in _metrics_of(report)]
     return {
         "name": scores.name,
-        "language": _languages(settings)[0 if is_source else 1],
-        "data": _cell(source_of(scores.name, role, settings).words),
+        "language": languages[0 if is_source else 1],
+        "data": _cell(source_of(scores.name, role, read).words),
         "num_rows": f"{scores.num_rows:,}",
         "majority": f"{100 * scores.majority['majority_accuracy']:.1f}",
         "metrics": [f"{100 * v:.1f} [{100 * low:.1f}, {100 * up:.1f}]" for v, low, up in intervals],

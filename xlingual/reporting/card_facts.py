@@ -6,7 +6,7 @@ import logging
 import os
 import platform
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import torch
 from datasets import Dataset
 from huggingface_hub import ModelCard, hf_hub_download
 
-from xlingual.data import TransferData
+from xlingual.data import ROLES, TransferData
 from xlingual.data.readers.sources import DataSource, looks_local, parse_sources
 from xlingual.errors import ConfigError
 from xlingual.evaluation import TransferReport
@@ -33,15 +33,12 @@ __all__ = [
     "licence_facts",
     "protocol_lines",
     "source_of",
+    "sources_of",
     "widget_examples",
 ]
 
 logger = logging.getLogger(__name__)
 
-ROLES = (
-    "source_train", "source_validation", "target_train",
-    "target_unlabeled", "target_validation", "target_test",
-)  # fmt: skip
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?", flags=re.ASCII)
 _EMBEDDED = "the embedded corpus of xlingual"
 _WIDGET_LENGTH = 60
@@ -144,9 +141,18 @@ def licence_facts(base: BaseFacts, *, asked: str | None = None) -> LicenceFacts:
     )
 
 
-def _sources(role: str, settings: Mapping[str, Any]) -> list[DataSource]:
+def sources_of(
+    settings: Mapping[str, Any], data: TransferData | None
+) -> Mapping[str, Sequence[DataSource]]:
+    """What was read, by role: of the loaded data, or else of the settings of a run."""
+    if data is not None:
+        return data.sources
+    return {role: _parsed(role, settings[role]) for role in ROLES if settings.get(role)}
+
+
+def _parsed(role: str, spec: str) -> list[DataSource]:
     try:
-        return parse_sources(settings.get(role) or "", default_name=role)
+        return parse_sources(spec, default_name=role)
     except ConfigError:
         return []
 
@@ -158,11 +164,11 @@ def _facts(source: DataSource) -> SourceFacts:
     return SourceFacts(f"{source.path}{details}", source.path, is_public=True)
 
 
-def source_of(set_name: str, role: str, settings: Mapping[str, Any]) -> SourceFacts:
+def source_of(set_name: str, role: str, read: Mapping[str, Sequence[DataSource]]) -> SourceFacts:
     """Where an evaluated set comes from, by its name (``zh``, ``zh_hotel``)."""
-    if not any(settings.get(name) for name in ROLES):
+    if not read:
         return SourceFacts(_EMBEDDED, is_public=True)
-    sources = _sources(role, settings)
+    sources = list(read.get(role, ()))
     if not sources and role == "source_validation":
         return SourceFacts("a tenth of the source training rows, held out")
     named = [source for source in sources if set_name.split("_", 1)[-1] == source.name]
@@ -170,28 +176,26 @@ def source_of(set_name: str, role: str, settings: Mapping[str, Any]) -> SourceFa
     return _facts(chosen[0]) if chosen else SourceFacts("not known")
 
 
-def hub_datasets(settings: Mapping[str, Any], data: TransferData | None) -> list[str]:
+def hub_datasets(read: Mapping[str, Sequence[DataSource]]) -> list[str]:
     """Hub ids of what the model was trained on."""
     ids = [
         facts.hub_id
         for role in ("source_train", "target_train", "target_unlabeled")
-        if data is None or getattr(data, role)
-        for facts in map(_facts, _sources(role, settings))
+        for facts in map(_facts, read.get(role, ()))
         if facts.hub_id
     ]
     return list(dict.fromkeys(ids))
 
 
-def data_lines(settings: Mapping[str, Any], data: TransferData | None) -> list[str]:
-    """A line for each role that was given, with its rows where they were counted."""
-    if not any(settings.get(role) for role in ROLES):
+def data_lines(read: Mapping[str, Sequence[DataSource]], data: TransferData | None) -> list[str]:
+    """A line for each role that was read, with its rows where they were counted."""
+    lines = [
+        f"{role.replace('_', ' ')}: {', '.join(_facts(source).words for source in read[role])}"
+        for role in ROLES
+        if read.get(role)
+    ]
+    if not read:
         lines = [f"all sets: {_EMBEDDED}"]
-    else:
-        lines = [
-            f"{role.replace('_', ' ')}: {', '.join(_facts(s).words for s in sources)}"
-            for role in ROLES
-            if (sources := _sources(role, settings)) and (data is None or getattr(data, role))
-        ]
     counted = _rows_read(data)
     if counted:
         lines.append("rows: " + ", ".join(f"{role} {n:,}" for role, n in counted.items()))
@@ -239,13 +243,15 @@ def protocol_lines(
 
 
 def widget_examples(
-    report: TransferReport, settings: Mapping[str, Any], rows: Mapping[str, Dataset]
+    report: TransferReport,
+    read: Mapping[str, Sequence[DataSource]],
+    rows: Mapping[str, Dataset],
 ) -> list[dict[str, str]]:
     """A few Chinese texts; evaluated ones only where their data is public, for a card is, too."""
     pair = {"text_pair": "The room is clean."} if report.task.name == "pair" else {}
     for scores in report.targets:
         dataset = rows.get(scores.name)
-        public = source_of(scores.name, "target_test", settings).is_public
+        public = source_of(scores.name, "target_test", read).is_public
         if dataset is None or not public or report.task.name not in ("sequence", "pair"):
             continue
         found: dict[int, dict[str, str]] = {}

@@ -1,11 +1,9 @@
-"""What a run says of its model: files beside it, their folder, and what unlabelled text adds."""
+"""What a run says of its model: the files beside it, and what unlabelled text adds."""
 
 from __future__ import annotations
 
 import json
 import logging
-import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -13,12 +11,11 @@ from typing import Any, Protocol
 
 import numpy as np
 import yaml
-from accelerate import PartialState
 from datasets import Dataset
 
+from xlingual.config.options import DataArguments, ModelArguments
 from xlingual.config.training import TransferArguments
 from xlingual.data import TransferData, mix_domains
-from xlingual.errors import ConfigError, OutputError
 from xlingual.evaluation import LabelPredictions, TransferReport
 from xlingual.labels import LabelSpace
 from xlingual.models.features import output_layer
@@ -26,7 +23,6 @@ from xlingual.models.loading import load_tokenizer
 from xlingual.models.output_layer import shift_output_bias
 from xlingual.reporting.card import write_card
 from xlingual.reporting.tokenizer_fit import TokenizerFit, tokenizer_fit
-from xlingual.saving import clear_unfinished
 from xlingual.tasks import IGNORE_INDEX
 from xlingual.transfer import correct_label_shift, ngram_agreement
 from xlingual.transfer.loop.learner import Learner
@@ -40,76 +36,13 @@ _OF_ONE_RUN = (
     "greater_is_better", "overwrite_output", "resume_from_checkpoint",
 )  # fmt: skip
 
-__all__ = ["estimate_target", "prepare_output_dir", "write_predictions", "write_report"]
+__all__ = ["estimate_target", "write_predictions", "write_report"]
 
 
 class _Trained(Learner, Protocol):
     """A ``TransferTrainer``, as far as it matters here."""
 
     model: Any
-
-
-def prepare_output_dir(args: TransferArguments) -> str | None:
-    """Make the output folder, or refuse it before any work is done.
-
-    Returns:
-        The checkpoint to resume from, or None to begin at the beginning: a run that was killed
-        before its first checkpoint is resumed by starting it again.
-
-    Raises:
-        OutputError: It cannot be written, or it holds files and neither ``--overwrite_output`` nor
-            ``--resume_from_checkpoint`` was given.
-        ConfigError: The checkpoint to resume from is not there.
-    """
-    folder = Path(args.output_dir or ".")
-    resume = args.resume_from_checkpoint
-    if folder.exists() and not folder.is_dir():
-        raise OutputError(f"--output_dir {folder} is a file; give a folder")
-    # A list of rejected rows is all that a run refused for its data leaves: it may start again.
-    holds = folder.is_dir() and any(p.name != "rejected_rows.jsonl" for p in folder.iterdir())
-    if holds and not (args.overwrite_output or resume):
-        raise OutputError(
-            f"--output_dir {folder} is not empty, and nothing is overwritten unasked; give another "
-            "folder, --resume_from_checkpoint true to go on with it, or --overwrite_output true"
-        )
-    PartialState().wait_for_everyone()  # no process may fill the folder before all have looked
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"--output_dir {folder} cannot be made: {error.strerror}") from error
-    if not os.access(folder, os.W_OK):
-        raise OutputError(f"--output_dir {folder} cannot be written; check its permissions")
-    if args.overwrite_output and not resume and PartialState().is_main_process:
-        for checkpoint in folder.glob("checkpoint-*"):
-            shutil.rmtree(checkpoint, ignore_errors=True)
-    if PartialState().is_main_process:
-        clear_unfinished(folder)
-    PartialState().wait_for_everyone()
-    return _checkpoint(folder, str(resume)) if resume else None
-
-
-def _last_whole_checkpoint(folder: Path) -> str | None:
-    """The newest checkpoint that was written to its end; its state is the last file of all."""
-    steps = {}
-    for state in folder.glob("checkpoint-*/trainer_state.json"):
-        try:
-            steps[int(json.loads(state.read_text(encoding="utf-8"))["global_step"])] = state.parent
-        except (ValueError, KeyError):
-            logger.warning("%s is incomplete: it is not resumed from", state.parent)
-    return str(steps[max(steps)]) if steps else None
-
-
-def _checkpoint(folder: Path, resume: str) -> str | None:
-    if resume.lower() == "true":
-        last = _last_whole_checkpoint(folder)
-        logger.info("resuming from %s", last or "the beginning: there is no checkpoint yet")
-        return last
-    if not Path(resume, "trainer_state.json").is_file():
-        raise ConfigError(
-            f"--resume_from_checkpoint {resume}: expected true, or a checkpoint-N folder with a "
-            "trainer_state.json in it"
-        )
-    return resume
 
 
 def estimate_target(
@@ -192,7 +125,11 @@ def _move_bias(
 def write_report(
     output_dir: str | Path,
     report: TransferReport,
-    *configs: Any,
+    *,
+    model_args: ModelArguments | None = None,
+    data_args: DataArguments | None = None,
+    method_args: Any = None,
+    args: TransferArguments | None = None,
     rows: Mapping[str, Dataset] | None = None,
     data: TransferData | None = None,
 ) -> None:
@@ -202,16 +139,23 @@ def write_report(
     and ``README.md``, all in UTF-8, without escapes. If a tokenizer was saved in the folder, its
     fit to the rows is counted, and a bad one is warned of.
 
+    The arguments are what ``run_config.yaml`` holds. Secrets among them are left out, and what
+    belongs to this one run or machine.
+
     Args:
         output_dir: The run's folder.
         report: The figures.
-        configs: The resolved dataclasses of the run, later ones win; secrets among them are left
-            out, and what belongs to this one run or machine.
+        model_args: The encoder it started from.
+        data_args: The data; default: those of ``data``.
+        method_args: The dataclass of the method's own settings.
+        args: The settings of the training, as it has filled them in.
         rows: The evaluated sets by name; their texts go beside the predictions.
-        data: What was loaded; the card then says how many rows of each role were read.
+        data: What was loaded; the card then says where it is from and how many rows were read.
     """
+    if data_args is None and data is not None:
+        data_args = data.arguments
     folder = Path(output_dir)
-    plain = _plain_config(configs)
+    plain = _plain_config(model_args, data_args, method_args, args)
     fits = _fits(folder, report, plain, rows or {})
     results = report.results()
     for name, fit in fits.items():
@@ -242,9 +186,9 @@ def _write_json(path: Path, content: Mapping[str, Any]) -> None:
     path.write_text(text + "\n", encoding="utf-8")
 
 
-def _plain_config(configs: Sequence[Any]) -> dict[str, Any]:
+def _plain_config(*parts: Any) -> dict[str, Any]:
     config: dict[str, Any] = {}
-    for part in configs:
+    for part in (part for part in parts if part is not None):
         values = part.to_dict() if hasattr(part, "to_dict") else asdict(part)
         config.update({key: value for key, value in values.items() if value is not None})
     return {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,8 @@ from typing import Any
 import torch
 from accelerate import PartialState
 
-from xlingual.data import check_translations, read_translations
+from xlingual.data import TransferData, check_translations, read_translations
 from xlingual.errors import OutputError
-from xlingual.tasks import Task
 from xlingual.translation.translator import Translator
 
 __all__ = ["translate_texts", "translations_of"]
@@ -92,26 +91,20 @@ def translate_texts(
 
 
 def translations_of(
-    texts: Sequence[str],
+    data: TransferData,
     *,
-    languages: tuple[str, str],
-    rows: str | None = None,
     role: str = "source_train",
-    task: str | Task = "sequence",
-    columns: Mapping[str, str | None] | None = None,
     given: str | None = None,
     model: str | None = None,
     **decoding: Any,
 ) -> dict[str, str]:
     """The translations that a user brings or has a model for; empty where there is neither.
 
+    Source sets are translated into the target language, target sets into the source language.
+
     Args:
-        texts: What a model translates.
-        languages: Of the texts and of their translations.
-        rows: The data argument that the texts are from, for ``read_translations``.
-        role: Its name.
-        task: Which text columns there are.
-        columns: Names of the columns.
+        data: The sets of a run.
+        role: Which of them are translated.
         given: A file with one line a row, or ``"column"``.
         model: A folder or hub id, for :func:`translate_texts`.
         decoding: More arguments of it.
@@ -120,26 +113,16 @@ def translations_of(
         DataError: The translations do not fit the rows or are in another language.
         ModelLoadError: The model cannot be loaded.
     """
-    source_language, target_language = languages
     if given is not None:
-        return read_translations(
-            None if given == "column" else given,
-            rows,
-            role=role,
-            task=task,
-            language=target_language,
-            columns=columns,
-        )
+        return read_translations(None if given == "column" else given, data, role=role)
     if model is None:
         return {}
+    languages = (data.source_language, data.target_language)
+    source, target = languages if role.startswith("source") else languages[::-1]
     made = translate_texts(
-        texts,
-        model,
-        source_language=source_language,
-        target_language=target_language,
-        **decoding,
+        data.texts(role), model, source_language=source, target_language=target, **decoding
     )
-    check_translations(made, language=target_language, where=model)
+    check_translations(made, language=target, where=model)
     return made
 
 

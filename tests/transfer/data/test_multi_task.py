@@ -14,6 +14,7 @@ from tests.training.test_trainer import arguments
 from xlingual import (
     LabelSpace,
     TaskHeads,
+    TransferData,
     TransferTrainer,
     get_task,
     mix_domains,
@@ -103,6 +104,25 @@ def test_labels_get_their_tasks_name():
     assert heads.join(rows)["label"][:] == ["sentiment/positive", "topic/positive"]
     assert heads.label_space.names[0] == "sentiment/negative"
     assert heads.parts == {"sentiment": slice(0, 2), "topic": slice(2, 5)}
+
+
+def test_the_data_of_all_tasks_and_of_one(english):
+    heads = TaskHeads(SPACES)
+    sets = {"sentiment": english, "topic": english}
+    space = LabelSpace(("negative", "positive"))
+    data = TransferData(
+        get_task("sequence"), space, space, source_train=sets, source_validation=sets,
+        target_test={"topic": english},
+    )  # fmt: skip
+    everything = heads.as_one_task(data)
+    assert everything.label_space == heads.label_space
+    assert everything.source_train == data.source_train
+    assert everything.selection_sets() == {}, "no one score is the best for all tasks"
+    topic, sentiment = heads.data_of("topic", data), heads.data_of("sentiment", data)
+    assert topic.label_space == SPACES["topic"]
+    assert list(topic.evaluation_sets("source_validation")) == ["en"]
+    assert topic.evaluation_sets("target_test") == {"zh": english}
+    assert sentiment.evaluation_sets("target_test") == {}
 
 
 def test_one_task_or_one_label_is_too_few():

@@ -6,7 +6,7 @@ from datasets import Dataset
 
 from tests.transfer.learners import FixedLearner, RuleLearner
 from xlingual.errors import DataError
-from xlingual.transfer.loop.self_training import self_train
+from xlingual.transfer.loop.self_training import doubling_shares, self_train
 
 SOURCE = Dataset.from_dict(
     {"text": ["clean and quiet", "dirty and loud"], "label": ["positive", "negative"]}
@@ -118,3 +118,9 @@ def test_rows_of_several_labels_keep_the_teacher(caplog) -> None:
     assert result.learner is several
     assert result.stopped == "it is for one label a row"
     assert "self-training is left out" in caplog.text
+
+
+def test_each_round_uses_twice_the_rows_of_the_one_before():
+    assert doubling_shares() == pytest.approx([0.2, 0.4, 0.8])
+    assert doubling_shares(1) == [0.8]
+    assert doubling_shares(2, last=1.0) == [0.5, 1.0]

@@ -16,6 +16,7 @@ from xlingual import (
     merge_language_adapter,
     swap_language_adapter,
     train_language_adapter,
+    train_language_encoder,
 )
 from xlingual.errors import ConfigError, DataError, ModelLoadError
 from xlingual.tasks import SEQUENCE
@@ -158,3 +159,14 @@ def test_bad_input(encoder, encoders, adapters, tmp_path):
     assert not (tmp_path / "out" / "model.safetensors").exists()
     with pytest.raises(ConfigError, match="at least 1"):
         LanguageAdapterArguments(language_adapter_rank=0)
+
+
+def test_trained_and_merged_in_one_call(encoder, tmp_path):
+    made = train_language_encoder(
+        encoder, CHINESE, adapter_dir=tmp_path / "adapter", encoder_dir=tmp_path / "encoder",
+        num_train_epochs=1, learning_rate=0.02, batch_size=8, rank=RANK,
+    )  # fmt: skip
+    merged = merge_language_adapter(encoder, tmp_path / "adapter", tmp_path / "again")
+    one, other = (load_file(f"{folder}/model.safetensors") for folder in (made, merged))
+    assert made == str(tmp_path / "encoder")
+    assert all(torch.equal(one[name], other[name]) for name in other)

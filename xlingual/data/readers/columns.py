@@ -6,8 +6,9 @@ import difflib
 import logging
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 
+from xlingual.config.options import DataArguments
 from xlingual.errors import ColumnError, ConfigError
 from xlingual.tasks import Task
 
@@ -71,6 +72,11 @@ class Columns:
             other = roles.setdefault(column, role) if column else role
             if other != role:
                 raise ConfigError(f"--{other} and --{role} both name the column {column!r}")
+
+    @classmethod
+    def of(cls, data_args: DataArguments) -> Columns:
+        """The names that the data arguments give."""
+        return cls(**{field.name: getattr(data_args, field.name) for field in fields(cls)})
 
 
 def resolve_columns(

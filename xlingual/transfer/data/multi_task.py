@@ -174,6 +174,35 @@ class TaskHeads:
         feature = dataset.features["label"]
         return dataset.remove_columns("label").add_column("label", labels, feature=feature)
 
+    def as_one_task(self, data: TransferData) -> TransferData:
+        """The data as that of one task with the labels of all.
+
+        Without the validation rows: no one score says how good several tasks are.
+        """
+        return replace(
+            data,
+            task=self.task(data.task),
+            label_space=self.label_space,
+            target_label_space=self.label_space,
+            source_validation={},
+            target_validation={},
+        )
+
+    def data_of(self, name: str, data: TransferData) -> TransferData:
+        """The sets that one task is evaluated on, with its labels."""
+        space = self.label_spaces[name]
+
+        def own(sets: Mapping[str, Dataset]) -> dict[str, Dataset]:
+            return {name: sets[name]} if sets.get(name) else {}
+
+        return replace(
+            data,
+            label_space=space,
+            target_label_space=space,
+            source_validation=own(data.source_validation),
+            target_test=own(data.target_test),
+        )
+
     @property
     def _names(self) -> list[str]:
         return sorted(self.label_spaces)

@@ -20,7 +20,7 @@ from xlingual.transfer.data.pseudo_labels import (
 )
 from xlingual.transfer.loop.learner import Fit, Learner
 
-__all__ = ["SelfTraining", "self_train"]
+__all__ = ["SelfTraining", "doubling_shares", "self_train"]
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +42,16 @@ class SelfTraining:
     rounds: int = 0
     stopped: str = ""
     history: list[dict[str, object]] = field(default_factory=list)
+
+
+def doubling_shares(num_rounds: int = 3, *, last: float = 0.8) -> list[float]:
+    """The share of the target rows that each round uses: twice that of the round before.
+
+    Args:
+        num_rounds: Three give 0.2, 0.4 and 0.8.
+        last: That of the last round; the rows that the model is least sure of are never used.
+    """
+    return [last / 2**left for left in reversed(range(num_rounds))]
 
 
 def self_train(

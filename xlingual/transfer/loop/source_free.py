@@ -101,12 +101,12 @@ def adapt_source_free(
     that it refuses ends the adaptation, and the model of the round before is kept.
 
     Args:
-        fit: Trains one round with the output layer frozen; called as
-            ``fit("source_free_1", rows, loss=loss, after=learner)``, it begins at ``after``.
+        fit: Trains one round, from ``after`` on; called as ``fit("source_free_1", rows, loss=loss,
+            after=learner, freeze_output_layer=True, num_train_epochs=1.0)``.
         teacher: The trained model.
         unlabeled: Target text; a label column in it is never read.
         extract: Features of rows under a model, what its output layer reads.
-        num_rounds: Each is a pass over the text, or what ``fit`` makes of it.
+        num_rounds: Each is a pass over the text.
         pseudo_label_weight: :math:`\gamma`; 0.3 in the paper.
         diversity_weight: :math:`\beta` of the loss.
         guard: Whether rounds may be refused.
@@ -140,6 +140,8 @@ def adapt_source_free(
             _pseudo_labelled(unlabeled, [names[i] for i in labels], pseudo_label_weight),
             loss=InformationMaximizationLoss(prior, diversity_weight=diversity_weight),
             after=model,
+            freeze_output_layer=True,
+            num_train_epochs=1.0,
         )
         seen = _Seen(student, unlabeled)
         if guard and safer_of(first, seen, unlabeled=unlabeled) is not seen:

@@ -112,11 +112,16 @@ class BitextContrastLoss(TransferLoss):
         contrast_temperature: :math:`\tau`; 0.05 after SimCSE.
         seed: Seed of steps and pairs.
 
+    Attributes:
+        max_ngram_loss: What the guard, ``safer_of``, should let pass: reviews lost a point until
+            the student had to agree with the target's n-grams as often as the zero-shot model.
+
     Raises:
         ConfigError: ``step_share`` is outside (0, 1], or ``num_pairs`` below 2.
     """
 
     needs_features = True
+    max_ngram_loss = 0.0
 
     def __init__(
         self,

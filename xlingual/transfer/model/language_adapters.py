@@ -37,6 +37,7 @@ __all__ = [
     "merge_language_adapter",
     "swap_language_adapter",
     "train_language_adapter",
+    "train_language_encoder",
 ]
 
 logger = logging.getLogger(__name__)
@@ -171,6 +172,46 @@ def merge_language_adapter(
             write_readable_config(beside)
     PartialState().wait_for_everyone()
     return str(output)
+
+
+def train_language_encoder(
+    model_name_or_path: str | None,
+    texts: Sequence[str],
+    *,
+    adapter_dir: str | Path,
+    encoder_dir: str | Path,
+    drop_last_layer: bool = False,
+    revision: str | None = None,
+    **settings: Any,
+) -> str:
+    """An encoder of one language: ``train_language_adapter``, then ``merge_language_adapter``.
+
+    Args:
+        model_name_or_path: Folder or hub id with a masked-prediction head; None: the embedded one.
+        texts: Text of the language, without labels.
+        adapter_dir: The adapter goes here.
+        encoder_dir: The encoder with the adapter in it goes here.
+        drop_last_layer: Leave the last layer as it was.
+        revision: Branch, tag or commit on the hub.
+        settings: Those of ``train_language_adapter``.
+
+    Returns:
+        ``encoder_dir``.
+
+    Raises:
+        DataError: There is no text.
+        ModelLoadError: The model has no masked-prediction head, or cannot be loaded.
+    """
+    adapter = train_language_adapter(
+        model_name_or_path, texts, output_dir=adapter_dir, revision=revision, **settings
+    )
+    return merge_language_adapter(
+        model_name_or_path,
+        adapter,
+        encoder_dir,
+        drop_last_layer=drop_last_layer,
+        revision=revision,
+    )
 
 
 def swap_language_adapter(

@@ -1,0 +1,27 @@
+"""The help of a recipe, without torch, so that it answers at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+__all__ = ["recipe_help"]
+
+
+def recipe_help(description: str, types: Sequence[Any]) -> str:
+    """A recipe's description and its flags.
+
+    Args:
+        description: The docstring of its module.
+        types: The dataclasses whose fields are the flags, but for ``TransferArguments``.
+    """
+    lines = [description.strip(), "", "flags (or keys of --config x.yaml, or key=value):"]
+    for kind in types:
+        lines += [f"  --{field.name:<20} {field.metadata['help']}" for field in fields(kind)]
+    lines += [
+        "  --output_dir           Where the model, the checkpoints and the results go.",
+        "  --adapter, --selection, --num_train_epochs, --seed, ... everything that",
+        "  TransferArguments and transformers' TrainingArguments hold: see --help_all",
+    ]
+    return "\n".join(lines) + "\n"
