@@ -30,6 +30,7 @@ def main(argv: list[str]) -> None:
         ModelArguments,
         TransferArguments,
         changed_settings,
+        choose_methods,
         compare_runs,
         embedded_roles,
         load_transfer_data,
@@ -50,7 +51,7 @@ def main(argv: list[str]) -> None:
     data |= method_args.files
     finished = run_all(
         plan_runs(
-            compare_args.choose_methods(data),
+            choose_methods(compare_args, data),
             compare_args.seeds,
             recipes=Path(__file__).parent,
             output_dir=args.output_dir,
