@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-__all__ = ["FlagFormatter", "add_flag_group", "add_flag_groups", "flag_default"]
+__all__ = ["FlagFormatter", "add_flag_group", "add_flag_groups", "as_typed"]
 
 _METAVARS = {int: "N", float: "X", str: "TEXT", dict: "JSON"}
 _INDENT = 28
@@ -73,7 +73,7 @@ def add_flag_group(
         )
 
 
-def flag_default(field: dataclasses.Field[Any]) -> Any:
+def _default(field: dataclasses.Field[Any]) -> Any:
     """The default of a field, also where it is made anew for each instance."""
     if field.default_factory is not dataclasses.MISSING:
         return field.default_factory()
@@ -81,20 +81,20 @@ def flag_default(field: dataclasses.Field[Any]) -> Any:
 
 
 def _default_note(field: dataclasses.Field[Any]) -> str:
-    value = flag_default(field)
+    value = _default(field)
     if value is None or value == "" or value == [] or value is dataclasses.MISSING:
         return ""
-    return f" (default: {_as_typed(value)})"
+    return f" (default: {as_typed(value)})"
 
 
-def _as_typed(value: Any) -> str:
+def as_typed(value: Any) -> str:
     """A value as one would type it behind its flag."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, enum.Enum):
         return str(value.value)
     if isinstance(value, (list, tuple)):
-        return " ".join(map(_as_typed, value))
+        return " ".join(map(as_typed, value))
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -11,6 +11,9 @@ from typing import Any
 import torch
 from transformers import TrainingArguments
 
+from xlingual.config.inherited import refused_flags, takes_parameter_groups
+from xlingual.config.optimizers import check_optimizer
+from xlingual.config.optional_packages import check_packages
 from xlingual.config.precision import has_bf16
 from xlingual.config.presets import Preset, enough_epochs
 from xlingual.config.transfer_options import TransferOptions
@@ -37,6 +40,7 @@ class TransferArguments(TransferOptions, TrainingArguments):  # type: ignore[mis
         if self.report_to is not None and "," in self.report_to:
             names: Any = [name.strip() for name in self.report_to.split(",")]
             self.report_to = names
+        check_packages(self, on_gpu=self._is_on_gpu())
         self._choose_precision()
         if self.selection_language is not None:
             self.eval_strategy = self.save_strategy
@@ -45,17 +49,24 @@ class TransferArguments(TransferOptions, TrainingArguments):  # type: ignore[mis
             self.load_best_model_at_end = True
             self.greater_is_better = True
         TrainingArguments.__post_init__(self)
+        check_optimizer(self)
 
     def _problems(self) -> Iterator[str]:
         yield from super()._problems()
         asked = {name for name in ("bf16", "fp16") if getattr(self, name)} | {self.precision}
         if len(asked - {"auto"}) > 1:
             yield "--precision, --bf16 and --fp16 say different things; keep one"
+        elif "fp16" in asked and not self._is_on_gpu() and not torch.backends.mps.is_available():
+            yield "--precision fp16 needs a GPU; on a processor take fp32, or bf16"
+        yield from refused_flags(self)
+
+    def _is_on_gpu(self) -> bool:
+        return torch.cuda.is_available() and not self.use_cpu
 
     def _choose_precision(self) -> None:
         if self.bf16 or self.fp16:  # the flags of transformers say the same
             self.precision = "bf16" if self.bf16 else "fp16"
-        on_gpu = torch.cuda.is_available() and not self.use_cpu
+        on_gpu = self._is_on_gpu()
         if not on_gpu and not torch.backends.mps.is_available():
             self.use_cpu = True  # transformers takes bf16 without a GPU only when this is said
         self.fp16 = self.precision == "fp16"
@@ -84,7 +95,7 @@ class TransferArguments(TransferOptions, TrainingArguments):  # type: ignore[mis
             self.learning_rate = (
                 preset.adapter_learning_rate if uses_adapter else preset.learning_rate
             )
-        if self.head_learning_rate is None:
+        if self.head_learning_rate is None and takes_parameter_groups(self.optim):
             self.head_learning_rate = preset.head_learning_rate
         if self.freeze_embeddings is None:
             self.freeze_embeddings = (
