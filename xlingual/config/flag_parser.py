@@ -10,11 +10,11 @@ import dataclasses
 import enum
 import shutil
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from types import UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
 
-__all__ = ["FlagFormatter", "add_flag_group", "add_flag_groups", "as_typed"]
+__all__ = ["Flag", "FlagFormatter", "add_flag_group", "add_flag_groups", "as_typed", "flags_of"]
 
 _METAVARS = {int: "N", float: "X", str: "TEXT", dict: "JSON"}
 _INDENT = 28
@@ -35,6 +35,24 @@ class FlagFormatter(argparse.HelpFormatter):
         )
 
 
+class Flag(NamedTuple):
+    """What help says of one field of a dataclass."""
+
+    name: str
+    help: str
+    default: Any
+    type: Any
+
+
+def flags_of(kind: type) -> list[Flag]:
+    """The flags of a dataclass, in the order of its fields."""
+    hints = get_type_hints(kind)
+    return [
+        Flag(field.name, str(field.metadata.get("help", "")), _default(field), hints[field.name])
+        for field in dataclasses.fields(kind)
+    ]
+
+
 def add_flag_groups(parser: argparse.ArgumentParser, types: Iterable[type]) -> None:
     """Add a group of flags for each dataclass, headed by the first line of its docstring.
 
@@ -42,49 +60,33 @@ def add_flag_groups(parser: argparse.ArgumentParser, types: Iterable[type]) -> N
     """
     seen: set[str] = set()
     for kind in types:
-        fields = [field for field in dataclasses.fields(kind) if field.name not in seen]
-        seen.update(field.name for field in fields)
+        flags = [flag for flag in flags_of(kind) if flag.name not in seen]
+        seen.update(flag.name for flag in flags)
         title = (kind.__doc__ or kind.__name__).strip().split("\n")[0].rstrip(".:")
-        add_flag_group(parser, title, fields, get_type_hints(kind))
+        add_flag_group(parser, title, flags)
 
 
-def add_flag_group(
-    parser: argparse.ArgumentParser,
-    title: str,
-    fields: Sequence[dataclasses.Field[Any]],
-    hints: Mapping[str, Any],
-) -> None:
-    """Add one group of flags with their help and defaults.
-
-    Args:
-        parser: Gets the group.
-        title: Its heading.
-        fields: The fields of dataclasses.
-        hints: The type of each field, by name.
-    """
+def add_flag_group(parser: argparse.ArgumentParser, title: str, flags: Iterable[Flag]) -> None:
+    """Add one group of flags with their help and defaults."""
     group = parser.add_argument_group(title)
-    for field in fields:
-        text = " ".join(str(field.metadata.get("help", "")).split()).replace("%", "%%")
+    for flag in flags:
+        text = " ".join(flag.help.split()) + _default_note(flag.default)
         group.add_argument(
-            f"--{field.name}",
-            metavar=_metavar(hints[field.name]),
-            help=f"{text}{_default_note(field)}".strip() or None,
+            f"--{flag.name}",
+            metavar=_metavar(flag.type),
+            help=text.strip().replace("%", "%%") or None,
             default=argparse.SUPPRESS,
         )
 
 
 def _default(field: dataclasses.Field[Any]) -> Any:
-    """The default of a field, also where it is made anew for each instance."""
     if field.default_factory is not dataclasses.MISSING:
         return field.default_factory()
-    return field.default
+    return None if field.default is dataclasses.MISSING else field.default
 
 
-def _default_note(field: dataclasses.Field[Any]) -> str:
-    value = _default(field)
-    if value is None or value == "" or value == [] or value is dataclasses.MISSING:
-        return ""
-    return f" (default: {as_typed(value)})"
+def _default_note(value: Any) -> str:
+    return "" if value in (None, "", []) else f" (default: {as_typed(value)})"
 
 
 def as_typed(value: Any) -> str:

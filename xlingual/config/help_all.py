@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import enum
 from collections.abc import Iterable, Iterator
-from typing import Any, get_args, get_type_hints
+from typing import get_args
 
-from xlingual.config.flag_parser import FlagFormatter, add_flag_group, add_flag_groups
+from xlingual.config.flag_parser import (
+    Flag,
+    FlagFormatter,
+    add_flag_group,
+    add_flag_groups,
+    flags_of,
+)
 from xlingual.config.inherited import FLAG_GROUPS, NEVER, REFUSED
 from xlingual.config.transfer_options import TransferOptions
 
 __all__ = ["describe_all"]
 
 _OTHER = "More flags of transformers"
-Fields = list[dataclasses.Field[Any]]
 
 
 def describe_all(types: Iterable[type]) -> str:
@@ -35,33 +39,29 @@ def describe_all(types: Iterable[type]) -> str:
         inherited += [kind] * has_more
     add_flag_groups(parser, light)
     for kind in inherited:
-        hints = get_type_hints(kind)
-        for title, fields in _grouped(kind):
-            explained = [_explained(field, title, hints[field.name]) for field in fields]
-            add_flag_group(parser, title, explained, hints)
+        for title, flags in _grouped(kind):
+            add_flag_group(parser, title, [_explained(flag, title) for flag in flags])
     return parser.format_help()
 
 
-def _grouped(kind: type) -> Iterator[tuple[str, Fields]]:
-    """The inherited fields of a dataclass by heading; what has no heading yet comes last."""
-    own = {field.name for field in dataclasses.fields(TransferOptions)}
-    left = {field.name: field for field in dataclasses.fields(kind) if field.name not in own}
+def _grouped(kind: type) -> Iterator[tuple[str, list[Flag]]]:
+    """The inherited flags of a dataclass by heading; those without a heading come last."""
+    own = {flag.name for flag in flags_of(TransferOptions)}
+    left = {flag.name: flag for flag in flags_of(kind) if flag.name not in own}
     for title, names in FLAG_GROUPS.items():
         yield title, [left.pop(name) for name in names if name in left]
     if left:
         yield _OTHER, list(left.values())
 
 
-def _explained(field: dataclasses.Field[Any], title: str, hint: Any) -> dataclasses.Field[Any]:
-    """The field with its reason, where it is refused, or with the values that it takes."""
-    text = str(field.metadata.get("help", ""))
+def _explained(flag: Flag, title: str) -> Flag:
+    """The flag with its reason, where it is refused, or with the values that it takes."""
     if title == NEVER:
-        text = f"{next(refused.reason for refused in REFUSED if refused.flag == field.name)}."
-    for kind in (hint, *get_args(hint)):
-        if isinstance(kind, type) and issubclass(kind, enum.Enum):
-            text += f" One of {', '.join(str(member.value) for member in kind)}."
-    shown = dataclasses.field(default=None, metadata={"help": text})
-    shown.name, shown.default, shown.default_factory = (
-        field.name, field.default, field.default_factory,
-    )  # fmt: skip
-    return shown
+        reason = next(refused.reason for refused in REFUSED if refused.flag == flag.name)
+        return flag._replace(help=f"{reason[0].upper()}{reason[1:]}.")
+    choices = [
+        ", ".join(str(member.value) for member in kind)
+        for kind in (flag.type, *get_args(flag.type))
+        if isinstance(kind, type) and issubclass(kind, enum.Enum)
+    ]
+    return flag._replace(help=f"{flag.help} One of {choices[0]}.") if choices else flag

@@ -103,9 +103,6 @@ REFUSED = (
     Refused(
         "optim_target_modules",
         lambda a: a.optim_target_modules and not _projects(a),
-            a.optim_target_modules
-            and not any(name in as_typed(a.optim) for name in _OWN_GROUPS[:2])
-        ),
         "only the GaLore and APOLLO optimizers read it",
     ),
     Refused(
