@@ -37,7 +37,7 @@ def main(
     data |= method_args.files
     finished = xl.run_all(
         xl.plan_runs(
-            compare_args.choose_methods(data),
+            xl.choose_methods(compare_args, data),
             compare_args.seeds,
             recipes=Path(__file__).parent,
             output_dir=args.output_dir,

@@ -1,8 +1,7 @@
-from .cli import run_recipe as run_recipe
+from .cli.recipes import run_recipe as run_recipe
 from .comparing import (
-    CompareArguments as CompareArguments,
-    MethodArguments as MethodArguments,
     changed_settings as changed_settings,
+    choose_methods as choose_methods,
     compare_runs as compare_runs,
     embedded_roles as embedded_roles,
     plan_runs as plan_runs,
@@ -11,9 +10,15 @@ from .comparing import (
     write_comparison as write_comparison,
 )
 from .config.methods import (
+    CompareArguments as CompareArguments,
     DistillArguments as DistillArguments,
     FewShotArguments as FewShotArguments,
+    FrozenFeaturesArguments as FrozenFeaturesArguments,
+    LanguageAdapterArguments as LanguageAdapterArguments,
+    MethodArguments as MethodArguments,
     MultiTaskArguments as MultiTaskArguments,
+    PrivateArguments as PrivateArguments,
+    SourceFreeArguments as SourceFreeArguments,
     TranslateTrainArguments as TranslateTrainArguments,
     UnlabeledTargetArguments as UnlabeledTargetArguments,
     ZeroShotArguments as ZeroShotArguments,
@@ -65,7 +70,6 @@ from .models.loading import (
 )
 from .models.output_layer import shift_output_bias as shift_output_bias
 from .models.trained_classifier import (
-    SourceFreeArguments as SourceFreeArguments,
     trained_label_space as trained_label_space,
     with_labels_of as with_labels_of,
 )
@@ -80,7 +84,7 @@ from .reporting.tokenizer_fit import TokenizerFit as TokenizerFit, tokenizer_fit
 from .saving import merge_adapter as merge_adapter
 from .tasks import Task as Task, get_task as get_task
 from .training.output_dir import prepare_output_dir as prepare_output_dir
-from .training.private import PrivateArguments as PrivateArguments, PrivateTrainer as PrivateTrainer
+from .training.private import PrivateTrainer as PrivateTrainer
 from .training.pushing import push_run as push_run
 from .training.stages import Stages as Stages
 from .training.trainer import TransferTrainer as TransferTrainer
@@ -119,12 +123,8 @@ from .transfer.data.multi_task import (
     save_task_folders as save_task_folders,
     temper_sizes as temper_sizes,
 )
-from .transfer.model.frozen_encoder import (
-    FrozenEncoder as FrozenEncoder,
-    FrozenFeaturesArguments as FrozenFeaturesArguments,
-)
+from .transfer.model.frozen_encoder import FrozenEncoder as FrozenEncoder
 from .transfer.model.language_adapters import (
-    LanguageAdapterArguments as LanguageAdapterArguments,
     merge_language_adapter as merge_language_adapter,
     swap_language_adapter as swap_language_adapter,
     train_language_adapter as train_language_adapter,

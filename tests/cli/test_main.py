@@ -20,7 +20,9 @@ def test_the_list_of_recipes_has_their_first_lines(capsys) -> None:
 
 def test_version(capsys, monkeypatch) -> None:
     monkeypatch.setattr(metadata, "version", lambda package: f"9.9 of {package}")
-    cli.main(["--version"])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["--version"])
+    assert stopped.value.code == 0
     assert capsys.readouterr().out == "xlingual 9.9 of xlingual\n"
 
 
@@ -29,8 +31,26 @@ def test_an_unknown_recipe(capsys) -> None:
         cli.main(["zero_shots"])
     assert stopped.value.code == 2
     error = capsys.readouterr().err
-    assert "no recipe or command 'zero_shots'; there are " in error
+    assert "no recipe or command 'zero_shots'; did you mean 'zero_shot'? there are " in error
     assert all(f" {name}," in error for name in ("few_shot", "zero_shot", "predict", "push"))
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["predict", "模型"], "error: the following arguments are required: input, output; "),
+        (["trim", "模型", "out", "--langages", "zh"], "error: unrecognized arguments: --langages"),
+        (["push", "a", "b/c", "--hub", "gitee"], "invalid choice: 'gitee'"),
+    ],
+)
+def test_a_wrong_flag_of_a_command_is_one_line(capsys, argv: list[str], words: str) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(argv)
+    assert stopped.value.code == 2
+    error = capsys.readouterr().err.strip()
+    assert words in error
+    assert f"xlingual {argv[0]} --help lists the flags" in error
+    assert "\n" not in error
 
 
 def test_environment_without_some_packages(monkeypatch) -> None:

@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from xlingual import DataArguments, TransferArguments, load_transfer_data
 from xlingual.comparing import (
-    CompareArguments,
     changed_settings,
+    choose_methods,
     embedded_roles,
     sample_unlabeled,
 )
+from xlingual.config.methods import CompareArguments
 from xlingual.errors import ConfigError
 
 
 def test_methods_by_what_the_data_allows():
     known = {"zero_shot": (), "coral": ("target_unlabeled",), "dann": ("target_unlabeled",)}
-    choose = CompareArguments().choose_methods
+    choose = partial(choose_methods, CompareArguments())
     assert choose({"source_train"}, known=known) == ["zero_shot"]
     given = {"source_train", "target_unlabeled"}
     assert choose(given, known=known) == ["zero_shot", "coral"]
-    asked = CompareArguments(methods="dann, zero_shot").choose_methods
+    asked = partial(choose_methods, CompareArguments(methods="dann, zero_shot"))
     assert asked(given, known=known) == ["zero_shot", "dann"]
     with pytest.raises(ConfigError, match="dann needs --target_unlabeled"):
         asked({"source_train"}, known=known)
     with pytest.raises(ConfigError, match="takes zero_shot, coral, dann; got 'magic'"):
-        CompareArguments(methods="magic").choose_methods(given, known=known)
+        choose_methods(CompareArguments(methods="magic"), given, known=known)
     with pytest.raises(ConfigError, match="--seeds"):
         CompareArguments(seeds=[1, 1])
 

@@ -6,9 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from xlingual.comparing import METHODS, CompareArguments, MethodArguments, plan_runs
+from xlingual.comparing import METHODS, choose_methods, plan_runs
 from xlingual.comparing.methods import BY_EVIDENCE, NOT_BY_DEFAULT
-from xlingual.config.methods import TRANSLATE_TRAIN_METHODS, UNLABELED_TARGET_METHODS
+from xlingual.config.methods import (
+    TRANSLATE_TRAIN_METHODS,
+    UNLABELED_TARGET_METHODS,
+    CompareArguments,
+    MethodArguments,
+)
 from xlingual.errors import ConfigError
 
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -94,12 +99,12 @@ def test_the_files_that_are_given_choose_methods():
     files = MethodArguments(dictionary="words.txt", bitext="pairs.tsv").files
     assert files == {"dictionary": "words.txt", "bitext": "pairs.tsv"}
     data = {"source_train": "en.csv", **files}
-    chosen = CompareArguments().choose_methods(data)
+    chosen = choose_methods(CompareArguments(), data)
     assert chosen == [
         "zero_shot", "zero_shot_average", "frozen_features", "code_switching", "bitext_consistency",
     ]  # fmt: skip
     with pytest.raises(ConfigError, match="distill needs --teachers"):
-        CompareArguments(methods="distill").choose_methods(data)
+        choose_methods(CompareArguments(methods="distill"), data)
     with pytest.raises(ConfigError, match="--shots_per_label"):
         MethodArguments(shots_per_label=0)
     with pytest.raises(ConfigError, match="--confidence_threshold"):

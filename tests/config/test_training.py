@@ -9,7 +9,8 @@ import torch
 from hypothesis import given, settings, strategies as st
 
 from xlingual import DataArguments, ModelArguments, TransferArguments
-from xlingual.config.training import has_bf16, preset_for
+from xlingual.config.precision import has_bf16
+from xlingual.config.presets import preset_for
 from xlingual.errors import ConfigError
 
 

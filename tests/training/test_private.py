@@ -15,7 +15,7 @@ from xlingual.errors import ConfigError, MissingDependencyError
 opacus = pytest.importorskip("opacus")
 
 from xlingual import PrivateTrainer  # noqa: E402
-from xlingual.training.private import PrivateArguments  # noqa: E402
+from xlingual.config.methods import PrivateArguments  # noqa: E402
 
 SPACE = LabelSpace(("negative", "positive"))
 LAYOUTS = ("modernbert", "bert", "xlm-r", "deberta-v3")

@@ -1,27 +1,69 @@
-"""The help of a recipe, without torch, so that it answers at once."""
+"""The help of a recipe: every flag that its ``main`` declares, at once, without torch."""
 
 from __future__ import annotations
 
+import argparse
+import ast
+import importlib
 from collections.abc import Sequence
-from dataclasses import fields
-from typing import Any
+from pathlib import Path
 
-__all__ = ["recipe_help"]
+from xlingual.config.flag_parser import FlagFormatter, add_flag_groups
+from xlingual.config.transfer_options import TransferOptions
+
+__all__ = ["add_recipe_flags", "declared_types", "light_type", "recipe_help"]
+
+_SPELLINGS = "A flag may also be a key of --config FILE.yaml, or be written key=value."
+_MORE = "--help_all also lists the flags of transformers' TrainingArguments."
 
 
-def recipe_help(description: str, types: Sequence[Any]) -> str:
-    """A recipe's description and its flags.
+def recipe_help(description: str, types: Sequence[type | str]) -> str:
+    """A recipe's description and all its flags with defaults, grouped by dataclass.
 
     Args:
-        description: The docstring of its module.
-        types: The dataclasses whose fields are the flags, but for ``TransferArguments``.
+        description: The docstring of the recipe.
+        types: The dataclasses of its flags, or their public names. Give ``TransferArguments`` by
+            its name: the class itself imports transformers.
+
+    Returns:
+        Text of at most 80 columns where the description keeps to them.
     """
-    lines = [description.strip(), "", "flags (or keys of --config x.yaml, or key=value):"]
-    for kind in types:
-        lines += [f"  --{field.name:<20} {field.metadata['help']}" for field in fields(kind)]
-    lines += [
-        "  --output_dir           Where the model, the checkpoints and the results go.",
-        "  --adapter, --selection, --num_train_epochs, --seed, ... everything that",
-        "  TransferArguments and transformers' TrainingArguments hold: see --help_all",
-    ]
-    return "\n".join(lines) + "\n"
+    kinds = [light_type(kind) if isinstance(kind, str) else kind for kind in types]
+    notes = [_SPELLINGS]
+    if any(issubclass(kind, TransferOptions) for kind in kinds):
+        notes.append(_MORE)
+    parser = argparse.ArgumentParser(
+        usage=argparse.SUPPRESS,
+        description=description.strip(),
+        epilog=" ".join(notes),
+        formatter_class=FlagFormatter,
+        add_help=False,
+    )
+    add_flag_groups(
+        parser, (TransferOptions if issubclass(k, TransferOptions) else k for k in kinds)
+    )
+    return parser.format_help()
+
+
+def add_recipe_flags(parser: argparse.ArgumentParser, recipe: Path) -> None:
+    """Add all flags of a recipe to a parser, those that start and explain it too."""
+    parser.add_argument("--config", metavar="FILE", help="YAML file of flags")
+    parser.add_argument("--accelerate_config", metavar="NAME", help="shipped config, or a file")
+    parser.add_argument("--help_all", action="store_true", help="list all flags")
+    add_flag_groups(parser, declared_types(recipe))
+
+
+def light_type(name: str) -> type:
+    """The dataclass of a public name; for ``TransferArguments`` its half without transformers."""
+    if name == "TransferArguments":
+        return TransferOptions
+    return getattr(importlib.import_module("xlingual"), name)
+
+
+def declared_types(recipe: Path) -> list[type]:
+    """The dataclasses that a recipe's ``main`` declares as its flags, read without running it."""
+    tree = ast.parse(recipe.read_text(encoding="utf-8"))
+    mains = [n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == "main"]
+    annotations = [arg.annotation for main in mains for arg in main.args.args]
+    names = [ast.unparse(node).rpartition(".")[2] for node in annotations if node is not None]
+    return [light_type(name) for name in names]

@@ -4,51 +4,36 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import logging
-import os
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import fields
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from xlingual.cli.exits import exit_on_error, leave_process_group
 from xlingual.cli.help import recipe_help
-from xlingual.errors import XlingualError
+from xlingual.cli.logs import set_up_logging
 
-__all__ = [
-    "USER_ERROR",
-    "argument_types",
-    "exit_on_error",
-    "parse_recipe",
-    "run_program",
-    "run_recipe",
-]
-
-USER_ERROR = 2
-# It is one of transformers' TrainingArguments, which load torch; help does not wait for that.
-_LOADS_TORCH = "TransferArguments"
+__all__ = ["argument_names", "argument_types", "parse_recipe", "run_recipe"]
 
 Recipe = Callable[..., object]
 
 
-def argument_types(recipe: Recipe, *, without: Sequence[str] = ()) -> tuple[Any, ...]:
-    """The dataclasses whose fields are a recipe's flags: the annotations of its parameters.
+def argument_names(recipe: Recipe) -> list[str]:
+    """The names of the dataclasses that annotate a recipe's parameters, none of them imported.
 
     Args:
-        recipe: A ``main`` whose parameters are annotated, by dataclasses or by their names in
-            ``xlingual``: ``DataArguments``, or ``xl.DataArguments``.
-        without: Names that are left out, and not imported.
+        recipe: A ``main`` whose parameters are annotated by dataclasses or by their public names,
+            ``DataArguments`` or ``xl.DataArguments``.
     """
-    public = importlib.import_module("xlingual")  # the package as a recipe sees it, from outside
     kinds = [parameter.annotation for parameter in inspect.signature(recipe).parameters.values()]
-    names = [kind.rpartition(".")[2] if isinstance(kind, str) else kind for kind in kinds]
-    return tuple(
-        getattr(public, name) if isinstance(name, str) else name
-        for name in names
-        if name not in without
-    )
+    return [k.rpartition(".")[2] if isinstance(k, str) else k.__name__ for k in kinds]
+
+
+def argument_types(recipe: Recipe) -> tuple[Any, ...]:
+    """The dataclasses whose fields are a recipe's flags."""
+    public = importlib.import_module("xlingual")  # the package as a recipe sees it, from outside
+    return tuple(getattr(public, name) for name in argument_names(recipe))
 
 
 def parse_recipe(recipe: Recipe, argv: Sequence[str]) -> tuple[Any, ...]:
@@ -84,52 +69,8 @@ def run_recipe(recipe: Recipe, argv: Sequence[str] | None = None) -> None:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if "-h" in arguments or "--help" in arguments:
         description = sys.modules[recipe.__module__].__doc__ or ""
-        sys.stdout.write(recipe_help(description, argument_types(recipe, without=[_LOADS_TORCH])))
+        sys.stdout.write(recipe_help(description, argument_names(recipe)))
         return
-    run_program(lambda: recipe(*parse_recipe(recipe, arguments)))
-
-
-def run_program(action: Callable[[], object]) -> None:
-    """Do what a program does: log to stderr, errors in one line, and an end for all processes."""
-    _set_up_logging()
-    exit_on_error(action)
-    _leave_process_group()
-
-
-def _leave_process_group() -> None:
-    """End together, some time after the last collective.
-
-    A thread of gloo lets go of the tensors of a collective when that is over; if the interpreter
-    ends in this moment, the process aborts. One that has nothing to write would run into it.
-    """
-    distributed = sys.modules.get("torch.distributed")
-    if distributed is not None and distributed.is_available() and distributed.is_initialized():
-        if distributed.get_backend() == "gloo":  # this barrier does without those threads
-            distributed.monitored_barrier(timeout=timedelta(days=1))
-        distributed.destroy_process_group()
-
-
-def exit_on_error(action: Callable[[], object]) -> None:
-    """Say what a user can mend in one line, and end with exit code 2."""
-    try:
-        action()
-    except XlingualError as error:
-        if os.environ.get("LOCAL_RANK", "0") != "0":
-            time.sleep(5)  # what fails here mostly fails in all: the first says it, and all end
-        sys.stderr.write(f"\nerror: {' '.join(str(error).split())}\n")
-        sys.exit(USER_ERROR)
-    except KeyboardInterrupt:
-        sys.stderr.write("\ninterrupted; go on with --resume_from_checkpoint true\n")
-        sys.exit(130)
-
-
-def _set_up_logging() -> None:
-    """What the package says aloud goes to stderr, once, from the main process."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    package = logging.getLogger("xlingual")
-    package.handlers, package.propagate = [handler], False
-    package.setLevel(logging.INFO if os.environ.get("RANK", "0") == "0" else logging.ERROR)
-    # Bars for reading and writing a few files hide the ones that tell how long training takes.
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    set_up_logging()
+    exit_on_error(lambda: recipe(*parse_recipe(recipe, arguments)))
+    leave_process_group()

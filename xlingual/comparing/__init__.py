@@ -1,26 +1,23 @@
 """Comparing methods on one user's data: the runs as processes, and one table of what they gave."""
 
 from xlingual.comparing.arguments import (
-    CompareArguments,
-    MethodArguments,
     changed_settings,
     embedded_roles,
     sample_unlabeled,
 )
 from xlingual.comparing.collecting import compare_runs
-from xlingual.comparing.methods import METHODS, Method, plan_runs
+from xlingual.comparing.methods import METHODS, Method, choose_methods, plan_runs
 from xlingual.comparing.running import ComparedRun, FinishedRun, run_all
 from xlingual.comparing.table import Comparison, write_comparison
 
 __all__ = [
     "METHODS",
-    "CompareArguments",
     "ComparedRun",
     "Comparison",
     "FinishedRun",
     "Method",
-    "MethodArguments",
     "changed_settings",
+    "choose_methods",
     "compare_runs",
     "embedded_roles",
     "plan_runs",

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from xlingual.comparing.running import ComparedRun
-from xlingual.config.methods import FewShotArguments, UnlabeledTargetArguments
+from xlingual.config.methods import CompareArguments, FewShotArguments, UnlabeledTargetArguments
+from xlingual.errors import ConfigError
 
-__all__ = ["BY_EVIDENCE", "METHODS", "NOT_BY_DEFAULT", "Method", "plan_runs"]
+__all__ = ["BY_EVIDENCE", "METHODS", "NOT_BY_DEFAULT", "Method", "choose_methods", "plan_runs"]
 
 BASELINE, CEILING = "zero_shot", "supervised"
 _EVERYWHERE = ("source_train", "source_validation", "target_validation", "target_test")
@@ -79,6 +80,37 @@ _KNOWN = {
     "translate_train": {"guard"},
     "language_adapters": {"guard", "zero_shot_model"},
 }
+
+
+def choose_methods(
+    args: CompareArguments,
+    data: Container[str],
+    *,
+    known: Mapping[str, Sequence[str]] | None = None,
+    left_out: Sequence[str] = NOT_BY_DEFAULT,
+) -> list[str]:
+    """The methods to run, in the order of ``known``.
+
+    Args:
+        args: ``methods`` names them; None: those that the data allows.
+        data: The flags of data that are given.
+        known: The flags of data that each method needs; None: those of the package's methods.
+        left_out: Methods that run only when they are asked for.
+
+    Raises:
+        ConfigError: Names that are not known, or methods whose data is not given.
+    """
+    if known is None:
+        known = {name: method.needs for name, method in METHODS.items()}
+    lacking = {name: [role for role in known[name] if role not in data] for name in known}
+    if args.methods is None:
+        return [name for name in known if not lacking[name] and name not in left_out]
+    asked = [name.strip() for name in args.methods.split(",") if name.strip()]
+    if not asked or not set(asked) <= set(known):
+        raise ConfigError(f"--methods takes {', '.join(known)}; got {args.methods!r}")
+    if missing := [f"{name} needs --{lacking[name][0]}" for name in asked if lacking[name]]:
+        raise ConfigError("; ".join(missing))
+    return [name for name in known if name in asked]
 
 
 def plan_runs(

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
-from typing import Any, NoReturn, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, NoReturn, Union, get_args, get_origin, get_type_hints
 
 import yaml
-from transformers import HfArgumentParser
-from transformers.hf_argparser import string_to_bool
 
+from xlingual.config.help_all import describe_all
 from xlingual.errors import ConfigError
 
+if TYPE_CHECKING:
+    from transformers import HfArgumentParser
+
 __all__ = ["parse_arguments"]
-
-
-class _Parser(HfArgumentParser):
-    """Reports what is wrong as our error, not by printing 200 flags."""
-
-    def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"{message}; --help lists the usual flags, --help_all all of them")
 
 
 def parse_arguments(argv: Sequence[str], *types: Any, **defaults: Any) -> tuple[Any, ...]:
@@ -46,10 +42,10 @@ def parse_arguments(argv: Sequence[str], *types: Any, **defaults: Any) -> tuple[
         (ZeroShotArguments(r_drop_weight=1.0, correct_label_shift=False),)
     """
     known = {field.name for kind in types for field in dataclasses.fields(kind) if field.init}
-    parser = _Parser(types, allow_abbrev=False, add_help=False)
+    parser = _make_parser(types)
     flags = _as_flags(argv, switches=_let_switches_stand_alone(parser))
     if "--help_all" in flags:
-        parser.print_help()
+        sys.stdout.write(describe_all(types))
         raise SystemExit
     path, flags = _split_config(flags)
     hints = {name: hint for kind in types for name, hint in get_type_hints(kind).items()}
@@ -74,8 +70,22 @@ def parse_arguments(argv: Sequence[str], *types: Any, **defaults: Any) -> tuple[
     return tuple(parsed)
 
 
+def _make_parser(types: Sequence[Any]) -> HfArgumentParser:
+    from transformers import HfArgumentParser
+
+    class Parser(HfArgumentParser):
+        """Reports what is wrong as our error, not by printing 200 flags."""
+
+        def error(self, message: str) -> NoReturn:
+            raise ConfigError(f"{message}; --help lists the usual flags, --help_all all of them")
+
+    return Parser(types, allow_abbrev=False, add_help=False)
+
+
 def _let_switches_stand_alone(parser: HfArgumentParser) -> set[str]:
     """``--freeze_embeddings`` is ``true`` also where a switch has a third state, left out."""
+    from transformers.hf_argparser import string_to_bool
+
     switches: set[str] = set()
     for action in parser._actions:
         if action.type is string_to_bool:

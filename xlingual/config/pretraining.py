@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from xlingual.config.checks import check_choice
 from xlingual.config.options import option
-from xlingual.errors import ConfigError
 
 __all__ = ["PretrainEncoderArguments"]
 
@@ -36,18 +36,14 @@ class PretrainEncoderArguments:
     embedding_scale: float = option(0.03, "Learning rate of the embeddings, as a share of it.")
     contrast_batch: int = option(256, "Pairs in a contrastive step.")
     prediction_batch: int = option(96, "Pairs in a masked-prediction step.")
-    prediction_every: int = option(4, "Every so manieth step predicts; 0 never.")
+    prediction_every: int = option(4, "One step in this many is masked prediction; 0: none is.")
     bag_of_words_weight: float = option(0.2, "Weight of the translation bag-of-words loss.")
     switch_probability: float = option(0.1, "Share of code-switched tokens; 0 for none.")
     max_length: int = option(64, "Tokens of a sentence.")
     save_every: int = option(500, "Steps between checkpoints.")
     precision: str = option("auto", "auto (bf16 if native), no or bf16.")
-    seed: int = option(0, "Of every draw.")
+    seed: int = option(0, "Seed of all random draws.")
 
     def __post_init__(self) -> None:
-        for name, known in (
-            ("static_start", ("svd", "random")),
-            ("precision", ("auto", "no", "bf16")),
-        ):
-            if getattr(self, name) not in known:
-                raise ConfigError(f"--{name} takes {', '.join(known)}; got {getattr(self, name)!r}")
+        check_choice("static_start", self.static_start, ("svd", "random"))
+        check_choice("precision", self.precision, ("auto", "no", "bf16"))

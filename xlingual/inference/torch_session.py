@@ -14,7 +14,7 @@ import transformers
 from safetensors.torch import load_file
 from torch import nn
 
-from xlingual.config.training import has_bf16
+from xlingual.config.precision import has_bf16
 from xlingual.errors import ConfigError, ModelLoadError
 from xlingual.models.loading import quiet_load_report
 from xlingual.tasks import Task

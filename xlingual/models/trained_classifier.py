@@ -2,36 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from transformers import AutoConfig
 
-from xlingual.config.options import option
 from xlingual.data import TransferData
 from xlingual.errors import ConfigError, ModelLoadError
 from xlingual.labels import LabelSpace
 from xlingual.tasks import Task, get_task
 
-__all__ = ["SourceFreeArguments", "trained_label_space", "with_labels_of"]
-
-
-@dataclass
-class SourceFreeArguments:
-    """How a trained model is adapted to target text."""
-
-    num_rounds: int = option(5, "Rounds of new pseudo-labels, each one pass over the text.")
-    pseudo_label_weight: float = option(0.3, "Weight of the centroid pseudo-labels.")
-    diversity_weight: float = option(1.0, "How firmly the classes keep the shares first predicted.")
-    guard: bool = option(True, "Stop at the first round that shows signs of collapse.")
-
-    def __post_init__(self) -> None:
-        if self.num_rounds < 1:
-            raise ConfigError(f"--num_rounds must be at least 1; got {self.num_rounds}")
-        for name in ("pseudo_label_weight", "diversity_weight"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"--{name} must be at least 0; got {getattr(self, name)}")
+__all__ = ["trained_label_space", "with_labels_of"]
 
 
 def trained_label_space(

@@ -18,7 +18,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from xlingual.config.training import has_bf16
+from xlingual.config.precision import has_bf16
 from xlingual.data.bitext import Bitext
 from xlingual.data.dictionary import simplified_characters
 from xlingual.errors import ConfigError, ModelLoadError

@@ -9,7 +9,8 @@ from datasets import Dataset
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from xlingual.config.training import TransferArguments, preset_for
+from xlingual.config.presets import preset_for
+from xlingual.config.training import TransferArguments
 from xlingual.data import label_space_of
 from xlingual.errors import ConfigError
 from xlingual.labels import LabelSpace

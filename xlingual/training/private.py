@@ -10,7 +10,6 @@ import math
 import secrets
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,46 +21,22 @@ from torch.utils.data import DataLoader
 from transformers import TrainerCallback
 from transformers.trainer_utils import IntervalStrategy
 
-from xlingual.config.options import option
-from xlingual.config.training import TransferArguments, enough_epochs
+from xlingual.config.methods import PrivateArguments
+from xlingual.config.presets import enough_epochs
+from xlingual.config.training import TransferArguments
 from xlingual.data.poisson import PoissonBatches
 from xlingual.errors import ConfigError, require
 from xlingual.evaluation import TransferReport
 from xlingual.tasks import IGNORE_INDEX
 from xlingual.training.trainer import TransferTrainer
 
-__all__ = ["PrivateArguments", "PrivateTrainer"]
+__all__ = ["PrivateTrainer"]
 
 logger = logging.getLogger(__name__)
 
 _ADAPTERS = ("none", "lora")
 _ACCOUNT = "private_account.json"
 _HEAD_RATE = 0.01
-
-
-@dataclass
-class PrivateArguments:
-    """How much may be learnt about any one training row."""
-
-    private_epsilon: float = option(8.0, "The privacy budget epsilon; smaller is more private.")
-    private_delta: float = option(1e-5, "delta; well below one in the number of training rows.")
-    private_clipping_norm: float = option(0.1, "Largest norm of one row's gradient.")
-    private_seed: int | None = option(
-        None, "Makes the noise repeatable, for tests only: who knows it can take the noise off."
-    )
-
-    def __post_init__(self) -> None:
-        problems = [
-            f"--{name} must be above 0{bound}; got {getattr(self, name)}"
-            for name, highest, bound in (
-                ("private_epsilon", float("inf"), ""),
-                ("private_delta", 1.0, " and below 1"),
-                ("private_clipping_norm", float("inf"), ""),
-            )
-            if not 0 < getattr(self, name) < highest
-        ]
-        if problems:
-            raise ConfigError("; ".join(problems))
 
 
 class PrivateTrainer(TransferTrainer):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -237,6 +237,24 @@ class TransferTrainer(PushingTrainer):
             seed=self.args.data_seed if self.args.data_seed is not None else self.args.seed,
         )
         return self.train_sampler
+
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
+        """Batches of every row: ``dataloader_drop_last`` is for training alone."""
+        with self._every_row():
+            return super().get_eval_dataloader(eval_dataset)
+
+    def get_test_dataloader(self, test_dataset: Any) -> Any:
+        """Batches of every row: ``dataloader_drop_last`` is for training alone."""
+        with self._every_row():
+            return super().get_test_dataloader(test_dataset)
+
+    @contextmanager
+    def _every_row(self) -> Iterator[None]:
+        asked, self.args.dataloader_drop_last = self.args.dataloader_drop_last, False
+        try:
+            yield
+        finally:
+            self.args.dataloader_drop_last = asked
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         """AdamW, with learning rates of their own for embeddings, layers and head where set."""

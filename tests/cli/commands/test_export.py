@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from xlingual import cli, export
-from xlingual.cli.commands import export as command
+from xlingual.cli.command_line import run_command
 
 
 def test_the_flags_reach_the_library(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
@@ -26,9 +26,8 @@ def test_the_flags_reach_the_library(monkeypatch: pytest.MonkeyPatch, capsys) ->
         )
 
     monkeypatch.setattr(export, "export_onnx", export_onnx)
-    command.main(
-        ["模型", "out", "--precision", "int8", "--max_length", "64", "--validation", "zh=a.csv"]
-    )
+    flags = ["--precision", "int8", "--max_length", "64", "--validation", "zh=a.csv"]
+    run_command(["export", "模型", "out", *flags])
     assert (asked["folder"], asked["output"]) == ("模型", "out")
     assert (asked["precision"], asked["max_length"]) == (["int8"], 64)
     assert asked["validation"] == "zh=a.csv"
@@ -40,7 +39,7 @@ def test_the_flags_reach_the_library(monkeypatch: pytest.MonkeyPatch, capsys) ->
 
 def test_help_needs_no_model(capsys) -> None:
     with pytest.raises(SystemExit) as ended:
-        command.parse(["--help"])
+        run_command(["export", "--help"])
     assert ended.value.code == 0
     assert "--validation" in capsys.readouterr().out
 
@@ -48,7 +47,7 @@ def test_help_needs_no_model(capsys) -> None:
 def test_without_the_extra_one_line_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys, tmp_path
 ) -> None:
-    monkeypatch.setattr(cli, "_set_up_logging", lambda: None)
+    monkeypatch.setattr("xlingual.cli.command_line.set_up_logging", lambda: None)
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(SystemExit) as ended:
         cli.main(["export", str(tmp_path), str(tmp_path / "out")])

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from xlingual import TransferArguments, TransferTrainer
-from xlingual.cli.commands import merge
+from xlingual.cli.command_line import run_command
 from xlingual.errors import ModelLoadError, OutputError, SaveError
 from xlingual.saving import merge_adapter, merging as merging_module
 
@@ -65,7 +65,7 @@ def test_a_plain_model(folders, capsys, name):
     if name == "alone":
         shutil.rmtree(folders / "base")
     out = folders / "new" / "merged"
-    merge.main([str(folders / name), str(out)])
+    run_command(["merge", str(folders / name), str(out)])
     assert capsys.readouterr().out == f"merged: {out}\n"
     torch.testing.assert_close(logits_of(out), logits_of(folders / "alone"), atol=1e-5, rtol=1e-5)
     assert not list(out.glob("adapter_*"))
@@ -151,5 +151,5 @@ def test_a_merge_that_fails_leaves_nothing(folders, monkeypatch):
 
 def test_help(capsys):
     with pytest.raises(SystemExit):
-        merge.parse(["--help"])
+        run_command(["merge", "--help"])
     assert "ADAPTER_FOLDER" in capsys.readouterr().out

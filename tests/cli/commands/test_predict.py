@@ -25,7 +25,7 @@ import pytest
 from tests.classifiers import PEOPLE, save_classifier
 from tests.conftest import NEGATIVE, POSITIVE
 from xlingual import cli
-from xlingual.cli.commands import predict
+from xlingual.cli.command_line import run_command
 from xlingual.errors import ColumnError, ConfigError, DataError, OutputError
 from xlingual.inference import Predictor, part_file, predict_file
 
@@ -88,7 +88,7 @@ def names_in(folder: Path) -> set[str]:
 def test_rows_keep_their_order_and_all_their_columns(model, predictor, tmp_path):
     rows = make_rows(300)
     source, target = write(tmp_path / "in.jsonl", rows), tmp_path / "new" / "out.jsonl"
-    predict.main([model, str(source), str(target), "--chunk_rows=64", "--probabilities"])
+    run_command(["predict", model, str(source), str(target), "--chunk_rows=64", "--probabilities"])
     written = read(target)
     added = ["prediction", "probability", "probabilities"]
     assert [{k: v for k, v in row.items() if k not in added} for row in written] == rows
@@ -145,7 +145,7 @@ def test_bad_rows_keep_their_place_and_say_why(model, tmp_path, caplog):
     source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_bytes("\n".join(lines).encode() + b'\n{"text": "\xff", "n": 11}')
     with caplog.at_level("WARNING", logger="xlingual"):
-        predict.main([model, str(source), str(target)])
+        run_command(["predict", model, str(source), str(target)])
     written = read(target)
     assert [row.get("n") for row in written] == [1, None, 3, 4, 5, 6, None, 8, 9, 10, 11]
     answered = [row["n"] for row in written if row["prediction"] is not None]
@@ -176,7 +176,7 @@ def test_pairs(model, predictor, tmp_path):
     source = write(tmp_path / "in.jsonl", rows)
     expected = [a.label for a in predictor.predict([(r["premise"], r["hypothesis"]) for r in rows])]
     flags = ["--text_column=premise", "--text_pair_column=hypothesis", "--overwrite_output"]
-    predict.main([model, str(source), str(tmp_path / "out.jsonl"), *flags])
+    run_command(["predict", model, str(source), str(tmp_path / "out.jsonl"), *flags])
     assert [row["prediction"] for row in read(tmp_path / "out.jsonl")] == expected
     # A model that was trained on pairs looks for them by itself.
     trained = Predictor(
@@ -190,7 +190,7 @@ def test_spans_tokens_and_several_labels(encoders, tmp_path):
     tags = ("O", "B-PER", "I-PER")
     folder = save_classifier(encoders["bert"], tmp_path / "t", labels=tags, kind="Token")
     source = write(tmp_path / "text.jsonl", [{"text": PEOPLE}, {"text": None}])
-    predict.main([str(folder), str(source), str(tmp_path / "spans.jsonl")])
+    run_command(["predict", str(folder), str(source), str(tmp_path / "spans.jsonl")])
     first, second = read(tmp_path / "spans.jsonl")
     assert first["prediction"]
     for span in first["prediction"]:
@@ -198,7 +198,7 @@ def test_spans_tokens_and_several_labels(encoders, tmp_path):
         assert PEOPLE[span["start"] : span["end"]] == span["text"]
     assert second == {"text": None, "prediction": None, "prediction_error": "row 2: no text"}
     source = write(tmp_path / "tokens.jsonl", [{"tokens": list(PEOPLE)}])
-    predict.main([str(folder), str(source), str(tmp_path / "tags.jsonl")])
+    run_command(["predict", str(folder), str(source), str(tmp_path / "tags.jsonl")])
     (row,) = read(tmp_path / "tags.jsonl")
     assert len(row["prediction_tags"]) == len(PEOPLE)
     folder = save_classifier(
@@ -208,7 +208,7 @@ def test_spans_tokens_and_several_labels(encoders, tmp_path):
         problem_type="multi_label_classification",
     )
     source = write(tmp_path / "in.jsonl", make_rows(9))
-    predict.main([str(folder), str(source), str(tmp_path / "labels.jsonl")])
+    run_command(["predict", str(folder), str(source), str(tmp_path / "labels.jsonl")])
     for row in read(tmp_path / "labels.jsonl"):
         assert len(row["prediction"]) == len(row["probability"])
         assert all(probability > 0.5 for probability in row["probability"])
@@ -217,18 +217,18 @@ def test_spans_tokens_and_several_labels(encoders, tmp_path):
 def test_standard_input_and_output(model, tmp_path, monkeypatch, capsysbinary):
     rows = make_rows(20)
     source = write(tmp_path / "in.jsonl", rows)
-    predict.main([model, str(source), str(tmp_path / "out.jsonl")])
+    run_command(["predict", model, str(source), str(tmp_path / "out.jsonl")])
     content = b"\xef\xbb\xbf" + source.read_bytes() + b"\n"
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content), encoding="ascii"))
     capsysbinary.readouterr()
-    predict.main([model, "-", "-"])
+    run_command(["predict", model, "-", "-"])
     assert capsysbinary.readouterr().out == (tmp_path / "out.jsonl").read_bytes()
 
 
 def test_long_texts_are_counted(model, tmp_path, caplog):
     source = write(tmp_path / "in.jsonl", [{"text": "床很舒服，" * 200}, {"text": "床"}])
     with caplog.at_level("WARNING", logger="xlingual"):
-        predict.main([model, str(source), str(tmp_path / "out.jsonl")])
+        run_command(["predict", model, str(source), str(tmp_path / "out.jsonl")])
     assert "1 text(s) longer than 66 tokens" in caplog.text
     assert [row.get("prediction_truncated") for row in read(tmp_path / "out.jsonl")] == [True, None]
 
@@ -287,7 +287,7 @@ def test_one_line_and_exit_code_2(model, tmp_path, capsys):
 
 def test_help(capsys):
     with pytest.raises(SystemExit) as caught:
-        predict.parse(["--help"])
+        run_command(["predict", "--help"])
     assert caught.value.code == 0
     assert "--resume" in capsys.readouterr().out
 

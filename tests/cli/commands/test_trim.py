@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from xlingual.cli.commands import trim
+from xlingual.cli.command_line import run_command
 from xlingual.errors import ConfigError, ModelLoadError
 
 
@@ -16,7 +16,7 @@ def test_it_prints_what_was_kept(
 ) -> None:
     small, corpus = tmp_path / "small", tmp_path / "corpus.txt"
     corpus.write_text("房间干净又安静。\nGreat service, WiFi很快", encoding="utf-8")
-    trim.main([encoder, str(small), "--languages", "en, zh", "--corpus", str(corpus)])
+    run_command(["trim", encoder, str(small), "--languages", "en, zh", "--corpus", str(corpus)])
     printed = capsys.readouterr().out
     for line in ("vocabulary", "Latin", "Chinese", "parameters", "size", "all 2 texts"):
         assert line in printed
@@ -32,16 +32,16 @@ def test_a_token_that_the_text_uses_is_never_dropped(encoder: str, tmp_path: Pat
     corpus.write_text("房间干净又安静。", encoding="utf-8")
     command = [encoder, str(tmp_path / "small"), "--corpus", str(corpus), "--num_tokens", "8"]
     with pytest.raises(ConfigError, match="num_tokens is 8, but"):
-        trim.main(command)
+        run_command(["trim", *command])
     assert not (tmp_path / "small").exists()
 
 
 def test_a_model_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ModelLoadError, match="does not exist"):
-        trim.main([str(tmp_path / "none"), str(tmp_path / "small"), "--languages", "en"])
+        run_command(["trim", str(tmp_path / "none"), str(tmp_path / "small"), "--languages", "en"])
 
 
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        trim.parse(["--help"])
+        run_command(["trim", "--help"])
     assert "--languages" in capsys.readouterr().out

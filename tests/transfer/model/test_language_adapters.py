@@ -18,9 +18,9 @@ from xlingual import (
     train_language_adapter,
     train_language_encoder,
 )
+from xlingual.config.methods import LanguageAdapterArguments
 from xlingual.errors import ConfigError, DataError, ModelLoadError
 from xlingual.tasks import SEQUENCE
-from xlingual.transfer.model.language_adapters import LanguageAdapterArguments
 
 PAIRS = POSITIVE + NEGATIVE
 ENGLISH, CHINESE = ([pair[side] for pair in PAIRS] for side in (0, 1))

@@ -10,16 +10,11 @@ from __future__ import annotations
 import argparse
 import sys
 
-__all__ = ["main", "parse"]
+__all__ = ["add_flags", "main"]
 
 
-def parse(argv: list[str]) -> argparse.Namespace:
-    """The command line of ``xlingual export``."""
-    parser = argparse.ArgumentParser(
-        prog="xlingual export",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags of ``xlingual export``."""
     add = parser.add_argument
     add("model", help="folder or hub id of a trained model or adapter")
     add("output", help="new or empty folder to write")
@@ -31,13 +26,10 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add("--label_column", help="column of the label")
     add("--model_revision", help="branch, tag or commit of the model on the hub")
     add("--opset", type=int, help="ONNX operator set; left out: the exporter's choice")
-    return parser.parse_args(argv)
 
 
-def main(argv: list[str]) -> None:
+def main(options: argparse.Namespace) -> None:
     """Export a model and say what it lost."""
-    options = parse(argv)
-
     from xlingual.data import Columns
     from xlingual.export import export_onnx
 

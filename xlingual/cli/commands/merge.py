@@ -9,25 +9,17 @@ from __future__ import annotations
 import argparse
 import sys
 
-__all__ = ["main", "parse"]
+__all__ = ["add_flags", "main"]
 
 
-def parse(argv: list[str]) -> argparse.Namespace:
-    """The command line of ``xlingual merge``."""
-    parser = argparse.ArgumentParser(
-        prog="xlingual merge",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags of ``xlingual merge``."""
     parser.add_argument("adapter", help="folder of the adapter")
     parser.add_argument("output", help="folder to write; it must not exist, or be empty")
-    return parser.parse_args(argv)
 
 
-def main(argv: list[str]) -> None:
+def main(options: argparse.Namespace) -> None:
     """Merge, and say where the model is."""
-    options = parse(argv)
-
     from xlingual.saving import merge_adapter
 
     sys.stdout.write(f"merged: {merge_adapter(options.adapter, options.output)}\n")

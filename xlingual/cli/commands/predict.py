@@ -13,18 +13,13 @@ import logging
 import sys
 from pathlib import Path
 
-__all__ = ["main", "parse"]
+__all__ = ["add_flags", "main"]
 
 logger = logging.getLogger(__name__)
 
 
-def parse(argv: list[str]) -> argparse.Namespace:
-    """The command line of ``xlingual predict``."""
-    parser = argparse.ArgumentParser(
-        prog="xlingual predict",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags of ``xlingual predict``."""
     add = parser.add_argument
     add("model", help="folder or hub id of a model that classifies or tags")
     add("input", help="file with the texts, or - for JSON Lines on standard input")
@@ -42,13 +37,10 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add("--max_length", type=int, help="tokens of a row; left out: as in training")
     add("--token_budget", type=int, help="rows x longest row of a batch; 1024, on a GPU 65536")
     add("--chunk_rows", type=int, default=4_096, help="rows read and written together; 4096")
-    return parser.parse_args(argv)
 
 
-def main(argv: list[str]) -> None:
+def main(options: argparse.Namespace) -> None:
     """Predict a file, with a bar on standard error."""
-    options = parse(argv)
-
     from tqdm import tqdm
 
     from xlingual.data import Columns

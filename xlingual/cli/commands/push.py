@@ -11,16 +11,11 @@ from __future__ import annotations
 import argparse
 import sys
 
-__all__ = ["main", "parse"]
+__all__ = ["add_flags", "main"]
 
 
-def parse(argv: list[str]) -> argparse.Namespace:
-    """The command line of ``xlingual push``."""
-    parser = argparse.ArgumentParser(
-        prog="xlingual push",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags of ``xlingual push``."""
     add = parser.add_argument
     add("folder", help="folder of a saved model")
     add("repo", help="namespace/name on the hub; made if it is not there")
@@ -36,13 +31,10 @@ def parse(argv: list[str]) -> argparse.Namespace:
         choices=("true", "false"),
         help="push over a model that has other labels",
     )
-    return parser.parse_args(argv)
 
 
-def main(argv: list[str]) -> None:
+def main(options: argparse.Namespace) -> None:
     """Push, and say where it is."""
-    options = parse(argv)
-
     from xlingual.hub import push_folder, push_to_modelscope
 
     push = push_to_modelscope if options.hub == "modelscope" else push_folder

@@ -10,16 +10,11 @@ from __future__ import annotations
 import argparse
 import sys
 
-__all__ = ["main", "parse"]
+__all__ = ["add_flags", "main"]
 
 
-def parse(argv: list[str]) -> argparse.Namespace:
-    """The command line of ``xlingual trim``."""
-    parser = argparse.ArgumentParser(
-        prog="xlingual trim",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags of ``xlingual trim``."""
     add = parser.add_argument
     add("model", help="folder or hub id of a model with a fast tokenizer")
     add("output", help="folder to write; must be empty or not there")
@@ -28,13 +23,10 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add("--text_column", help="column of the text; guessed from the usual names")
     add("--num_tokens", type=int, help="upper limit; what the corpus uses is never left out")
     add("--keep_tokens", nargs="*", default=[], help="more tokens, as the vocabulary spells them")
-    return parser.parse_args(argv)
 
 
-def main(argv: list[str]) -> None:
+def main(options: argparse.Namespace) -> None:
     """Trim a model and print the sizes."""
-    options = parse(argv)
-
     from xlingual.inference.model_folder import resolve_folder
     from xlingual.vocabulary import trim_vocabulary
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from datasets import Dataset
 from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
-from xlingual.config.options import option
 from xlingual.errors import ConfigError, DataError
 from xlingual.evaluation import LabelPredictions, TransferReport, score_set
 from xlingual.labels import LabelSpace
@@ -28,7 +26,6 @@ from xlingual.tasks import IGNORE_INDEX, Task
 from xlingual.transfer.data.co_training import co_train_head
 from xlingual.transfer.model.centring import centring_shift, language_offset
 from xlingual.transfer.model.linear_head import (
-    FROZEN_CLASSIFIERS,
     LinearMap,
     choose_gate,
     fit_linear,
@@ -36,53 +33,9 @@ from xlingual.transfer.model.linear_head import (
 )
 from xlingual.transfer.model.linear_self_training import self_train_head
 
-__all__ = ["FrozenEncoder", "FrozenFeaturesArguments"]
+__all__ = ["FrozenEncoder"]
 
 logger = logging.getLogger(__name__)
-
-FUSIONS = ("concatenate", "gate")
-
-
-@dataclass
-class FrozenFeaturesArguments:
-    """The classifier on top of frozen features, and a second encoder beside the first."""
-
-    classifier: str = option("logistic_regression", f"{', '.join(FROZEN_CLASSIFIERS)}.")
-    strength: float | None = option(
-        None, "Inverse penalty of logistic regression; left out: by cross-validation."
-    )
-    num_components: int = option(64, "Principal components of --classifier pca.")
-    second_model: str | None = option(
-        None, "Folder or hub id of an encoder whose features are fused with the first one's."
-    )
-    fusion: str = option("concatenate", "concatenate, or gate (weights by cross-validation).")
-    centring: bool = option(
-        False, "Take the languages' difference off, with --target_unlabeled; it can lose."
-    )
-    self_training: bool = option(
-        False, "Refit the head to --target_unlabeled, in rounds of its own surest labels."
-    )
-    co_training: bool = option(
-        False, "And let the words of that text correct them: see recipes/unlabeled_target.py."
-    )
-    feature_cache: str | None = option(
-        None, "Folder where features are kept between runs; left out: none are kept."
-    )
-
-    def __post_init__(self) -> None:
-        if self.classifier not in FROZEN_CLASSIFIERS:
-            raise ConfigError(
-                f"--classifier takes {', '.join(FROZEN_CLASSIFIERS)}; got {self.classifier!r}"
-            )
-        if self.fusion not in FUSIONS:
-            raise ConfigError(f"--fusion takes {', '.join(FUSIONS)}; got {self.fusion!r}")
-        if self.centring + self.self_training + self.co_training > 1:
-            raise ConfigError(
-                "--centring, --self_training and --co_training all change the target's head; keep "
-                "one (co-training starts from the self-trained head)"
-            )
-        if self.num_components < 1 or (self.strength is not None and self.strength <= 0):
-            raise ConfigError("--num_components must be at least 1, and --strength above 0")
 
 
 class FrozenEncoder:

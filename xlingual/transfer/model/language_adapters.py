@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +21,8 @@ from accelerate import PartialState
 from torch import nn
 from transformers import AutoModelForMaskedLM, PreTrainedModel, set_seed
 
-from xlingual.config.options import option
-from xlingual.config.training import preset_for
-from xlingual.errors import ConfigError, ModelLoadError
+from xlingual.config.presets import preset_for
+from xlingual.errors import ModelLoadError
 from xlingual.labels import LabelSpace
 from xlingual.models.adapters import ADAPTER_TENSOR, write_readable_config
 from xlingual.models.loading import count_parameters, embedded_encoder, load_model, load_tokenizer
@@ -33,7 +31,6 @@ from xlingual.tasks import Task
 from xlingual.transfer.loop.continued_pretraining import continue_pretraining
 
 __all__ = [
-    "LanguageAdapterArguments",
     "merge_language_adapter",
     "swap_language_adapter",
     "train_language_adapter",
@@ -41,46 +38,6 @@ __all__ = [
 ]
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass
-class LanguageAdapterArguments:
-    """How the two language adapters are trained and used."""
-
-    language_adapter_epochs: float = option(5.0, "Passes over each language's text.")
-    language_adapter_rank: int = option(16, "Rank of the language adapters.")
-    language_adapter_learning_rate: float | None = option(
-        None, "Peak learning rate of the language adapters; left out: by encoder size."
-    )
-    drop_last_layer: bool = option(
-        False, "Leave the language adapter out of the last layer, as MAD-X 2.0 does."
-    )
-    guard: bool = option(
-        True, "Keep the source's language adapter, or a zero-shot model, where the swap goes wrong."
-    )
-    zero_shot_model: str | None = option(
-        None, "Folder or hub id of the zero-shot model that the guard may keep; left out: it is "
-        "trained, with the same kind of adapter.",
-    )  # fmt: skip
-
-    def __post_init__(self) -> None:
-        if self.language_adapter_rank < 1 or self.language_adapter_epochs <= 0:
-            raise ConfigError(
-                "--language_adapter_rank must be at least 1 and --language_adapter_epochs above 0; "
-                f"got {self.language_adapter_rank} and {self.language_adapter_epochs}"
-            )
-
-    def check_kind(self, task_adapter: str) -> None:
-        """Refuse a task adapter that does not add up with the language's.
-
-        Raises:
-            ConfigError: It is not LoRA.
-        """
-        if task_adapter != "lora":
-            raise ConfigError(
-                "language and task adapters are LoRA pairs that add; expected --adapter lora, "
-                f"got {task_adapter}"
-            )
 
 
 def train_language_adapter(

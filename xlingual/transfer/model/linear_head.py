@@ -9,13 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from xlingual.config.methods.frozen_features import FROZEN_CLASSIFIERS
 from xlingual.errors import ConfigError, DataError
 
-__all__ = ["FROZEN_CLASSIFIERS", "LinearMap", "choose_gate", "fit_linear", "fuse_features"]
+__all__ = ["LinearMap", "choose_gate", "fit_linear", "fuse_features"]
 
 logger = logging.getLogger(__name__)
-
-FROZEN_CLASSIFIERS = ("logistic_regression", "lda", "pca", "nearest_centroid")
 
 Floats = NDArray[np.float64]
 _STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)  # C of scikit-learn on standardised features: strong to weak

@@ -1,0 +1,45 @@
+"""Learning rates and epochs by the size of the encoder and of the data."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+__all__ = ["Preset", "enough_epochs", "preset_for"]
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Settings that fit a size of encoder; a flag that is set always wins."""
+
+    name: str
+    learning_rate: float
+    adapter_learning_rate: float
+    head_learning_rate: float | None
+    freeze_embeddings: bool
+
+
+# By parameters of the encoder without its embeddings. Base and large: the usual recipe for XLM-R
+# (Conneau et al. 2020) and LoRA at ten times that; small: MiniLM's 5e-5. Tiny is measured on the
+# embedded encoder, see the README's table.
+_PRESETS = (
+    (10_000_000, Preset("tiny", 3e-4, 1e-3, 1e-3, True)),
+    (50_000_000, Preset("small", 5e-5, 5e-4, None, False)),
+    (200_000_000, Preset("base", 2e-5, 3e-4, None, False)),
+    (float("inf"), Preset("large", 1e-5, 2e-4, None, False)),
+)
+_ENOUGH_STEPS = 200
+
+
+def preset_for(num_parameters: int) -> Preset:
+    """The preset for an encoder with this many parameters, embeddings not counted."""
+    return next(preset for limit, preset in _PRESETS if num_parameters <= limit)
+
+
+def enough_epochs(steps_per_epoch: float, *, most: float = 20) -> float:
+    """At least three epochs, or as many as it takes to make 200 steps, up to ``most``.
+
+    Three epochs over a few hundred rows stop long before the model has converged; it is steps that
+    count (Mosbach et al. 2021, Zhang et al. 2021, on BERT with little data).
+    """
+    return float(min(most, max(3, math.ceil(_ENOUGH_STEPS / max(1, steps_per_epoch)))))
