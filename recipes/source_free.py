@@ -73,7 +73,7 @@ def main(argv: list[str]) -> None:
             rows,
             tokenizer=trainer.processing_class,
             task=data.task,
-            max_length=args.max_length,
+            max_length=trainer.args.max_length,
             batch_size=args.per_device_eval_batch_size,
         )
 

@@ -29,16 +29,19 @@ class Preset:
     adapter_learning_rate: float
     head_learning_rate: float | None
     freeze_embeddings: bool
+    adapter: str = "none"
 
 
 # By parameters of the encoder without its embeddings. Base and large: the usual recipe for XLM-R
 # (Conneau et al. 2020) and LoRA at ten times that; small: MiniLM's 5e-5. Tiny is measured on the
-# embedded encoder, see the README's table.
+# embedded encoder, see the README's table. Very large, beyond XLM-R-large: full fine-tuning takes
+# 16 bytes a parameter, and LoRA does as well there (Hu et al. 2022).
 _PRESETS = (
     (10_000_000, Preset("tiny", 3e-4, 1e-3, 1e-3, True)),
     (50_000_000, Preset("small", 5e-5, 5e-4, None, False)),
     (200_000_000, Preset("base", 2e-5, 3e-4, None, False)),
-    (float("inf"), Preset("large", 1e-5, 2e-4, None, False)),
+    (350_000_000, Preset("large", 1e-5, 2e-4, None, False)),
+    (float("inf"), Preset("very large", 1e-5, 2e-4, None, False, adapter="lora")),
 )
 
 
@@ -89,10 +92,16 @@ class TransferArguments(TrainingArguments):
     overwrite_output: bool = option(False, "Write into an output folder that holds files.")
     source_language: str = option("en", "Language of the labelled data; names its metrics.")
     target_language: str = option("zh", "Language to be served; names its metrics.")
-    max_length: int = option(128, "Tokens of a row; longer text is truncated.")
+    max_length: int | None = option(
+        None, "Tokens of a row; longer text is truncated; left out: 128, or what the model reads."
+    )
     precision: str = option("auto", "auto, fp32, bf16 or fp16 (the weights stay float32).")
 
-    adapter: str = option("none", "none (full fine-tuning), lora, dora or ia3.")
+    adapter: str | None = option(
+        None,
+        "none (full fine-tuning), lora, dora or ia3; left out: none, or lora above 350 million "
+        "parameters without embeddings.",
+    )
     adapter_rank: int = option(16, "Rank of LoRA and DoRA.")
     adapter_alpha: int | None = option(None, "Scale of LoRA and DoRA; left out: twice the rank.")
     adapter_dropout: float = option(0.0, "Dropout before the adapter.")
@@ -151,21 +160,22 @@ class TransferArguments(TrainingArguments):
     def _check(self) -> None:
         """Report all contradictions together, before anything is loaded."""
         problems = []
+        uses_adapter = self.adapter not in (None, "none")
         for name, value, allowed in (
             ("adapter", self.adapter, ADAPTERS),
             ("selection", self.selection, SELECTIONS),
             ("precision", self.precision, PRECISIONS),
         ):
-            if value not in allowed:
+            if value not in allowed and not (name == "adapter" and value is None):
                 problems.append(f"--{name} takes {', '.join(allowed)}; got {value!r}")
         asked = {name for name in ("bf16", "fp16") if getattr(self, name)} | {self.precision}
         if len(asked - {"auto"}) > 1:
             problems.append("--precision, --bf16 and --fp16 say different things; keep one")
-        if self.freeze_encoder and self.adapter != "none":
+        if self.freeze_encoder and uses_adapter:
             problems.append("--freeze_encoder trains the head only; leave out --adapter, or it")
         if self.freeze_embeddings and self.embedding_learning_rate is not None:
             problems.append("--freeze_embeddings and --embedding_learning_rate exclude each other")
-        if self.propagate_embeddings and (self.freeze_embeddings or self.adapter != "none"):
+        if self.propagate_embeddings and (self.freeze_embeddings or uses_adapter):
             problems.append(
                 "--propagate_embeddings needs a trained embedding table; leave out "
                 "--freeze_embeddings and --adapter, or it"
@@ -190,8 +200,8 @@ class TransferArguments(TrainingArguments):
         if self.kd_temperature <= 0:
             problems.append(f"--kd_temperature must be above 0; got {self.kd_temperature}")
         for name in ("max_length", "adapter_rank", "per_device_train_batch_size"):
-            if getattr(self, name) < 1:
-                problems.append(f"--{name} must be at least 1; got {getattr(self, name)}")
+            if (value := getattr(self, name)) is not None and value < 1:
+                problems.append(f"--{name} must be at least 1; got {value}")
         if problems:
             raise ConfigError("; ".join(problems))
 
@@ -228,6 +238,9 @@ class TransferArguments(TrainingArguments):
 
     def apply_preset(self, preset: Preset, *, num_rows: int) -> None:
         """Fill what the user left open, by the encoder's size and the number of training rows."""
+        if self.adapter is None:
+            trains_encoder = not (self.freeze_encoder or self.propagate_embeddings)
+            self.adapter = preset.adapter if trains_encoder else "none"
         uses_adapter = self.adapter != "none"
         if self.learning_rate is None:
             self.learning_rate = (
