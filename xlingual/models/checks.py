@@ -58,6 +58,7 @@ def check_model(
     *,
     max_length: int | None = None,
     default: int | None = DEFAULT_MAX_LENGTH,
+    takes_pairs: bool = False,
 ) -> int:
     """Make a model and its tokenizer fit each other, or refuse them before any data is tokenised.
 
@@ -72,6 +73,7 @@ def check_model(
         tokenizer: Its tokenizer; completed in place.
         max_length: Tokens of a row, where the user has set them.
         default: Tokens of a row where not; None: as many as the model is made for.
+        takes_pairs: Whether a row has two texts; it is said where nothing stands between them.
 
     Returns:
         The tokens of a row: ``max_length``, or ``default`` capped to what the model can read.
@@ -84,6 +86,12 @@ def check_model(
     base = base_model_of(model)
     _check_embedding_rows(base, tokenizer)
     _set_padding(base, tokenizer)
+    special = [tokenizer.num_special_tokens_to_add(pair=pair) for pair in (False, True)]
+    if takes_pairs and special[1] <= special[0]:
+        logger.warning(
+            "the tokenizer puts nothing between the two texts of a pair; end the first with a line "
+            "break, or take an encoder"
+        )
     return _row_length(base, tokenizer, max_length, default)
 
 

@@ -125,7 +125,10 @@ class TransferTrainer(PushingTrainer):
             loaded.model.name_or_path, revision=model_revision
         )
         self.max_length = args.max_length = check_model(
-            loaded.model, self.processing_class, max_length=args.max_length
+            loaded.model,
+            self.processing_class,
+            max_length=args.max_length,
+            takes_pairs=self.task.name == "pair",
         )
         callbacks = [*(callbacks or []), SetEpoch(self)]
         self.average = WeightAverage()

@@ -83,11 +83,11 @@ def continue_pretraining(
     if not texts:
         raise DataError("continued pretraining needs text; got none")
     path = model_name_or_path or embedded_encoder()
+    if model is None:
+        model = load_masked_model(path, revision=revision)
     tokenizer = load_tokenizer(path, revision=revision)
     if tokenizer.mask_token_id is None:
         raise ModelLoadError(f"{path} has no mask token; expected a masked language model")
-    if model is None:
-        model = load_masked_model(path, revision=revision)
     max_length = check_model(model, tokenizer, max_length=max_length)
     if learning_rate is None:
         embeddings = count_parameters(model.get_input_embeddings())
