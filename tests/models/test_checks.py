@@ -264,7 +264,7 @@ def test_long_rows_are_read_to_the_limit(
 def test_encoder_decoders_are_refused(config, tmp_path) -> None:
     config.save_pretrained(tmp_path)
     with pytest.raises(
-        ModelLoadError, match="is an encoder-decoder .*; take an encoder"
+        ModelLoadError, match=r"is an encoder-decoder .*; take an encoder"
     ) as refused:
         load_model(str(tmp_path), task=SEQUENCE, label_space=SPACE)
     assert config.model_type in str(refused.value)
