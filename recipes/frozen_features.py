@@ -53,6 +53,7 @@ def main(
         cache_dir=method_args.feature_cache,
         seed=args.seed,
     )
+    args.max_length = model.max_length  # written down for whoever uses the folder
     model.fit(
         data.mixture("source_train"),
         fusion=method_args.fusion,

@@ -43,7 +43,8 @@ def test_defaults_that_differ_from_transformers() -> None:
     assert args.num_train_epochs is None
     assert (args.per_device_train_batch_size, args.save_total_limit) == (32, 2)
     assert (args.warmup_steps, args.weight_decay) == (0.1, 0.01)
-    assert (args.adapter, args.selection, args.class_weights) == ("none", "last", "none")
+    assert (args.adapter, args.max_length) == (None, None)
+    assert (args.selection, args.class_weights) == ("last", "none")
 
 
 @pytest.mark.parametrize(
@@ -136,7 +137,8 @@ def test_no_resume_is_no_path(given: object) -> None:
         (10_000_000, "tiny"),  # the embedded encoder has some 7 million
         (21_000_000, "small"),  # MiniLM
         (86_000_000, "base"),  # BERT, XLM-R and mDeBERTa base
-        (304_000_000, "large"),
+        (304_000_000, "large"),  # XLM-R-large
+        (358_000_000, "very large"),  # Qwen2.5-0.5B
     ],
 )
 def test_presets_by_size(num_parameters: int, name: str) -> None:
@@ -162,6 +164,26 @@ def test_a_preset_fills_what_is_open() -> None:
     adapted = arguments(adapter="lora")
     adapted.apply_preset(preset, num_rows=608)
     assert adapted.learning_rate == preset.adapter_learning_rate
+
+
+@pytest.mark.parametrize(
+    ("chosen", "adapter"),
+    [
+        ({}, "lora"),
+        ({"adapter": "none"}, "none"),
+        ({"adapter": "ia3"}, "ia3"),
+        ({"freeze_encoder": True}, "none"),
+        ({"propagate_embeddings": True}, "none"),
+    ],
+)
+def test_a_very_large_encoder_is_adapted_unless_told_otherwise(chosen, adapter: str) -> None:
+    args = arguments(**chosen)
+    args.apply_preset(preset_for(7_000_000_000), num_rows=608)
+    assert args.adapter == adapter
+    assert args.learning_rate == (1e-5 if adapter == "none" else 2e-4)
+    smaller = arguments(**chosen)
+    smaller.apply_preset(preset_for(304_000_000), num_rows=608)
+    assert smaller.adapter == chosen.get("adapter", "none")
 
 
 def test_a_preset_leaves_what_is_set() -> None:

@@ -16,7 +16,7 @@ from xlingual import LabelSpace, TransferArguments, TransferTrainer, get_task, l
 from xlingual.config.options import ADAPTERS
 from xlingual.errors import ConfigError
 from xlingual.models.adapters import add_adapter
-from xlingual.models.loading import head_module_names
+from xlingual.models.parts import head_module_names
 
 LAYOUTS = ("bert", "xlm-r", "deberta-v3", "modernbert")
 KINDS = ("lora", "dora", "ia3")

@@ -20,15 +20,9 @@ from xlingual import (
 )
 from xlingual.errors import LabelSpaceError, ModelLoadError
 from xlingual.models.adapters import add_adapter
-from xlingual.models.loading import (
-    copy_weights,
-    count_parameters,
-    freeze,
-    head_module_names,
-    name_labels,
-    own_label_space,
-    peak_memory_mib,
-)
+from xlingual.models.loading import name_labels, own_label_space
+from xlingual.models.memory import peak_memory_mib
+from xlingual.models.parts import copy_weights, count_parameters, freeze, head_module_names
 from xlingual.training.parameter_groups import parameter_groups
 
 LAYOUTS = ("bert", "xlm-r", "deberta-v3", "modernbert")

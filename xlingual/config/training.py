@@ -100,6 +100,9 @@ class TransferArguments(TransferOptions, TrainingArguments):  # type: ignore[mis
 
     def apply_preset(self, preset: Preset, *, num_rows: int) -> None:
         """Fill what the user left open, by the encoder's size and the number of training rows."""
+        if self.adapter is None:
+            trains_encoder = not (self.freeze_encoder or self.propagate_embeddings)
+            self.adapter = preset.adapter if trains_encoder else "none"
         uses_adapter = self.adapter != "none"
         if self.learning_rate is None:
             self.learning_rate = (

@@ -56,10 +56,16 @@ class TransferOptions:
     overwrite_output: bool = option(False, "Write into an output folder that holds files.")
     source_language: str = option("en", "Language of the labelled data; names its metrics.")
     target_language: str = option("zh", "Language to be served; names its metrics.")
-    max_length: int = option(128, "Tokens of a row; longer text is truncated.")
+    max_length: int | None = option(
+        None, "Tokens of a row; longer text is truncated; left out: 128, or what the model reads."
+    )
     precision: str = option("auto", "auto, fp32, bf16 or fp16 (the weights stay float32).")
 
-    adapter: str = option("none", "none (full fine-tuning), lora, dora or ia3.")
+    adapter: str | None = option(
+        None,
+        "none (full fine-tuning), lora, dora or ia3; left out: none, or lora above 350 million "
+        "parameters without embeddings.",
+    )
     adapter_rank: int = option(16, "Rank of LoRA and DoRA.")
     adapter_alpha: int | None = option(None, "Scale of LoRA and DoRA; left out: twice the rank.")
     adapter_dropout: float = option(0.0, "Dropout before the adapter.")
@@ -115,21 +121,23 @@ class TransferOptions:
     def _problems(self) -> Iterator[str]:
         """All contradictions, so that they are reported together, before anything is loaded."""
         for name, allowed in (
-            ("adapter", ADAPTERS),
+            ("adapter", (None, *ADAPTERS)),
             ("selection", SELECTIONS),
             ("precision", PRECISIONS),
         ):
             if getattr(self, name) not in allowed:
-                yield f"--{name} takes {', '.join(allowed)}; got {getattr(self, name)!r}"
+                known = ", ".join(value for value in allowed if value is not None)
+                yield f"--{name} takes {known}; got {getattr(self, name)!r}"
         yield from self._contradictions()
         yield from self._out_of_range()
 
     def _contradictions(self) -> Iterator[str]:
-        if self.freeze_encoder and self.adapter != "none":
+        uses_adapter = self.adapter not in (None, "none")
+        if self.freeze_encoder and uses_adapter:
             yield "--freeze_encoder trains the head only; leave out --adapter, or it"
         if self.freeze_embeddings and self.embedding_learning_rate is not None:
             yield "--freeze_embeddings and --embedding_learning_rate exclude each other"
-        if self.propagate_embeddings and (self.freeze_embeddings or self.adapter != "none"):
+        if self.propagate_embeddings and (self.freeze_embeddings or uses_adapter):
             yield (
                 "--propagate_embeddings needs a trained embedding table; leave out "
                 "--freeze_embeddings and --adapter, or it"
@@ -154,5 +162,5 @@ class TransferOptions:
         if self.kd_temperature <= 0:
             yield f"--kd_temperature must be above 0; got {self.kd_temperature}"
         for name in ("max_length", "adapter_rank", "per_device_train_batch_size"):
-            if getattr(self, name) < 1:
-                yield f"--{name} must be at least 1; got {getattr(self, name)}"
+            if (value := getattr(self, name)) is not None and value < 1:
+                yield f"--{name} must be at least 1; got {value}"

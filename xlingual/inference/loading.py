@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+import transformers
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
+from torch import nn
 from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 
 from xlingual.errors import ConfigError, ModelLoadError, XlingualError
@@ -25,7 +28,8 @@ from xlingual.inference.model_folder import (
     run_config,
 )
 from xlingual.inference.onnx_session import load_onnx_model
-from xlingual.inference.torch_session import load_torch_session, position_limit
+from xlingual.inference.torch_session import TorchSession, load_torch_session
+from xlingual.models.checks import check_architecture, check_model, position_limit
 from xlingual.tasks import Task, get_task
 
 __all__ = ["Classifier", "load_classifier"]
@@ -35,7 +39,6 @@ _MALFORMED = (
     OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError,
     StrictDataclassError,
 )  # fmt: skip
-_LONGEST_SEQUENCE = 512  # where neither the run nor the model says how much it can read
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,7 @@ def load_classifier(
         config = AutoConfig.from_pretrained(base, trust_remote_code=False)
         _name_labels_of_adapter(config, folder, is_apart=base != folder)
         task = _task_of(config, adapter, run, folder)
+        check_architecture(config, getattr(transformers, task.auto_class), path=str(name))
         tokenizer = AutoTokenizer.from_pretrained(
             folder if has_tokenizer(folder) else base, trust_remote_code=False
         )
@@ -103,9 +107,7 @@ def load_classifier(
             )
         else:
             session = load_onnx_model(folder, precision=precision)
-    if tokenizer.pad_token_id is None:
-        raise ModelLoadError(f"the tokenizer in {folder} has no padding token; set pad_token")
-    limit = position_limit(session, config)
+    length = _row_length(_model_of(session, config, task), tokenizer, max_length, trained=run)
     return Classifier(
         folder=folder,
         session=session,
@@ -113,13 +115,7 @@ def load_classifier(
         task=task,
         label_names=tuple(str(config.id2label[i]) for i in sorted(config.id2label)),
         calibration_temperature=_calibration_temperature(folder),
-        max_length=_max_length(
-            max_length,
-            trained=run.get("max_length"),
-            limit=limit,
-            known=(tokenizer.model_max_length, getattr(config, "max_position_embeddings", None)),
-            smallest=tokenizer.num_special_tokens_to_add(pair=True) + 2,
-        ),
+        max_length=length,
         takes_pairs=run["task"] == "pair" if "task" in run else None,
     )
 
@@ -182,21 +178,26 @@ def _calibration_temperature(folder: Path) -> float:
     return float(value)
 
 
-def _max_length(
+def _model_of(session: Session, config: Any, task: Task) -> nn.Module:
+    """The model that runs; of a graph, the architecture without weights, to be checked."""
+    if isinstance(session, TorchSession):
+        return session.model
+    with torch.device("meta"):
+        model: nn.Module = getattr(transformers, task.auto_class).from_config(config)
+    return model
+
+
+def _row_length(
+    model: nn.Module,
+    tokenizer: PreTrainedTokenizerBase,
     asked: int | None,
     *,
-    trained: Any,
-    limit: int | None,
-    known: Sequence[int | None],
-    smallest: int,
+    trained: Mapping[str, Any],
 ) -> int:
     """As asked, or as in training, or what the model is made for; never more than it has places."""
-    if asked is not None and not smallest <= asked <= (limit or asked):
-        upper = f" and at most {limit}, the positions of the model" if limit else ""
-        raise ConfigError(f"max_length must be at least {smallest}{upper}; got {asked}")
-    length = asked or (trained if isinstance(trained, int) and trained >= smallest else None)
-    if length is None:
-        # A tokenizer that does not know says so by a number as large as the world.
-        length = min((size for size in known if size), default=_LONGEST_SEQUENCE)
-        length = length if length < 1_000_000 else _LONGEST_SEQUENCE
-    return min(length, limit or length)
+    length = trained.get("max_length")
+    if asked is None and isinstance(length, int):
+        smallest = tokenizer.num_special_tokens_to_add(pair=True) + 2
+        length = min(length, position_limit(model) or length)
+        asked = length if length >= smallest else None
+    return check_model(model, tokenizer, max_length=asked, default=None)

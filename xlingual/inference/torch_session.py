@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,11 @@ from torch import nn
 
 from xlingual.config.precision import has_bf16
 from xlingual.errors import ConfigError, ModelLoadError
+from xlingual.models.adapters import load_adapter
 from xlingual.models.loading import quiet_load_report
 from xlingual.tasks import Task
 
-__all__ = ["TorchSession", "load_torch_session", "position_limit"]
+__all__ = ["TorchSession", "load_torch_session"]
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -79,29 +79,8 @@ def load_torch_session(
     is_adapter = (folder / "adapter_config.json").is_file()
     model = _load_base(base, config=config, task=task, is_adapter=is_adapter)
     if is_adapter:
-        model = _with_adapter(model, folder, base=base)
+        model = _with_adapter(model, folder)
     return TorchSession(model, device=place, dtype=dtype)
-
-
-def position_limit(session: Any, config: Any) -> int | None:
-    """The longest row a model has positions for; ``None`` where positions are relative."""
-    if not isinstance(session, TorchSession):
-        if config.model_type == "modernbert":
-            return None
-        padding = (config.pad_token_id or 0) + 1 if "roberta" in config.model_type else 0
-        positions = getattr(config, "max_position_embeddings", None)
-        return positions - padding if positions else None
-    tables = [
-        module
-        for name, module in session.model.named_modules()
-        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding)
-    ]
-    # RoBERTa counts positions from behind the padding index.
-    sizes = [
-        table.num_embeddings - (0 if table.padding_idx is None else table.padding_idx + 1)
-        for table in tables
-    ]
-    return min(sizes, default=None)
 
 
 def _device(name: str | None) -> torch.device:
@@ -151,34 +130,13 @@ def _state_dict(folder: Path) -> dict[str, torch.Tensor]:
     return {name: value for shard in shards for name, value in load_file(folder / shard).items()}
 
 
-def _with_adapter(model: nn.Module, folder: Path, *, base: Path) -> nn.Module:
-    """Put an adapter on its base, and merge the two where that makes it faster.
-
-    PEFT warns of parameters that the file lacks and says nothing of those that the model lacks;
-    either means that the base is another model, or another revision, than the one trained on.
-    """
+def _with_adapter(model: Any, folder: Path) -> nn.Module:
+    """Put an adapter on its base, and merge the two where that makes it faster."""
     import peft
 
-    advice = f"{folder}: the adapter does not fit its base model {base}; is it another revision?"
-    saved = {_short(name) for name in load_file(folder / "adapter_model.safetensors")}
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            adapted = peft.PeftModel.from_pretrained(model, str(folder))
-            state = peft.get_peft_model_state_dict(adapted, save_embedding_layers=False)
-    except (RuntimeError, ValueError) as error:
-        raise ModelLoadError(f"{advice} ({str(error).strip().splitlines()[0]})") from error
-    differing = saved ^ {_short(name) for name in state}
-    differing = {name for name in differing if "embed" not in name or "lora" in name}
-    if differing:
-        raise ModelLoadError(f"{advice} (parameters on one side only: {min(differing)}, ...)")
+    adapted = load_adapter(model, folder)
     # Merging spares the extra products of LoRA and DoRA. IA3 costs next to nothing as it is, and
     # PEFT (0.21) fails to merge it where a saved module, such as a pooler, has no weight itself.
     if isinstance(adapted.base_model, peft.LoraModel):
         return adapted.base_model.merge_and_unload()
     return adapted
-
-
-def _short(name: str) -> str:
-    """DoRA's magnitudes have a ``.weight`` at the end in some files and none in others."""
-    return name.removesuffix(".weight") if "lora_magnitude_vector" in name else name

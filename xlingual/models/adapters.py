@@ -5,36 +5,46 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
 import peft
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 
 from xlingual.config.options import ADAPTERS
-from xlingual.errors import ConfigError
-from xlingual.models.loading import head_module_names
+from xlingual.errors import ConfigError, ModelLoadError
+from xlingual.models.parts import head_module_names
 from xlingual.tasks import Task
 
 __all__ = [
     "ADAPTER_TENSOR",
     "add_adapter",
     "base_fingerprint",
+    "block_linears",
     "complete_saved_model",
+    "load_adapter",
     "save_base_model",
     "write_readable_config",
 ]
 
 
 # IA3 rescales keys, values and the inner activation of the feed-forward block (Liu et al. 2022).
-# The names are those of BERT / XLM-R / ELECTRA, DeBERTa and ModernBERT, whose Wqkv holds all three.
-_IA3_ATTENTION = ("key", "value", "key_proj", "value_proj", "Wqkv", "k_lin", "v_lin")
-_IA3_FEEDFORWARD = ("output.dense", "mlp.Wo", "ffn.lin2")
+# The names are those of BERT / XLM-R / ELECTRA, DeBERTa, ModernBERT and the decoders; ModernBERT's
+# Wqkv and GPT-2's c_attn hold all three.
+_IA3_ATTENTION = (
+    "key", "value", "key_proj", "value_proj", "Wqkv", "k_lin", "v_lin", "k_proj", "v_proj",
+    "c_attn",
+)  # fmt: skip
+_IA3_FEEDFORWARD = ("output.dense", "mlp.Wo", "ffn.lin2", "mlp.down_proj", "mlp.c_proj")
 _IA3_NOT_FEEDFORWARD = ("attention.output.dense",)
 
 _FINGERPRINT_SAMPLES = 1024
+_ADAPTER_FILE = "adapter_model.safetensors"
 
 ADAPTER_TENSOR = re.compile(r"\.(?:lora|ia3)_")
 
@@ -73,6 +83,7 @@ def add_adapter(
         ConfigError: The kind is unknown, or no module matches.
     """
     targets = target_modules or _default_targets(model, kind)
+    is_transposed = any(isinstance(module, Conv1D) for module in model.modules())  # GPT-2
     common: dict[str, Any] = {
         "task_type": peft.TaskType.TOKEN_CLS if task.name == "token" else peft.TaskType.SEQ_CLS,
         "target_modules": targets,
@@ -85,11 +96,14 @@ def add_adapter(
             lora_alpha=alpha if alpha is not None else 2 * rank,
             lora_dropout=dropout,
             use_dora=kind == "dora",
+            fan_in_fan_out=is_transposed,
             **common,
         )
     elif kind == "ia3":
         feedforward = [name for name in targets if name.endswith(_IA3_FEEDFORWARD)]
-        config = peft.IA3Config(feedforward_modules=feedforward, **common)
+        config = peft.IA3Config(
+            feedforward_modules=feedforward, fan_in_fan_out=is_transposed, **common
+        )
     else:
         raise ConfigError(f"unknown adapter {kind!r}; expected one of {', '.join(ADAPTERS)}")
     try:
@@ -101,14 +115,18 @@ def add_adapter(
         ) from error
 
 
-def _default_targets(model: PreTrainedModel, kind: str) -> list[str]:
+def block_linears(model: PreTrainedModel) -> list[str]:
     """Full names of the linear layers inside the encoder's blocks (a pooler is no block)."""
     prefix = model.base_model_prefix
-    linear = [
+    return [
         f"{prefix}.{name}"
         for name, module in model.base_model.named_modules()
-        if isinstance(module, nn.Linear) and any(part.isdigit() for part in name.split("."))
+        if isinstance(module, (nn.Linear, Conv1D)) and any(map(str.isdigit, name.split(".")))
     ]
+
+
+def _default_targets(model: PreTrainedModel, kind: str) -> list[str]:
+    linear = block_linears(model)
     if kind != "ia3":
         return linear
     return [
@@ -129,6 +147,47 @@ def _modules_to_save(model: PreTrainedModel, new_parameters: frozenset[str]) -> 
     return sorted(modules)
 
 
+def load_adapter(model: PreTrainedModel, folder: str | Path) -> peft.PeftModel:
+    """Put a saved adapter on its base model, for prediction.
+
+    PEFT warns of parameters that the file lacks and says nothing of those that the model lacks;
+    either means that the base is another model, or another revision, than the one trained on.
+
+    Args:
+        model: The base, with a head of the right size; the adapter is put on it in place.
+        folder: A folder with ``adapter_config.json`` and ``adapter_model.safetensors``.
+
+    Raises:
+        ModelLoadError: The adapter is missing, or does not fit the base.
+    """
+    try:
+        saved = {_stored_name(name) for name in load_file(Path(folder) / _ADAPTER_FILE)}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            adapted = peft.PeftModel.from_pretrained(model, str(folder))
+            state = peft.get_peft_model_state_dict(adapted, save_embedding_layers=False)
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ModelLoadError(
+            f"the adapter {folder} is missing or does not fit its base model "
+            f"{model.name_or_path}; expected adapter_config.json and {_ADAPTER_FILE} there, and "
+            f"the model and revision that it was trained on ({reason})"
+        ) from error
+    differing = saved ^ {_stored_name(name) for name in state}
+    differing = {name for name in differing if "embed" not in name or "lora" in name}
+    if differing:
+        raise ModelLoadError(
+            f"the adapter {folder} does not fit its base model {model.name_or_path}; is it another "
+            f"revision? (parameters on one side only: {min(differing)}, ...)"
+        )
+    return adapted
+
+
+def _stored_name(name: str) -> str:
+    """DoRA's magnitudes have a ``.weight`` at the end in some files and none in others."""
+    return name.removesuffix(".weight") if "lora_magnitude_vector" in name else name
+
+
 def complete_saved_model(model: nn.Module, folder: str | Path, *, save_base: bool) -> None:
     """Make a new folder that ``Trainer`` wrote load by itself, and its label names readable.
 
@@ -138,7 +197,7 @@ def complete_saved_model(model: nn.Module, folder: str | Path, *, save_base: boo
         save_base: Whether the base goes beside an adapter.
     """
     if isinstance(model, peft.PeftModel):
-        _complete_adapter_file(model, Path(folder) / "adapter_model.safetensors")
+        _complete_adapter_file(model, Path(folder) / _ADAPTER_FILE)
         _name_revision(model, Path(folder) / "adapter_config.json")
         if save_base:
             save_base_model(model, folder)

@@ -20,8 +20,9 @@ from transformers import PreTrainedTokenizerBase
 from xlingual.data import encode
 from xlingual.errors import ConfigError, DataError
 from xlingual.labels import LabelSpace
+from xlingual.models.checks import check_model
 from xlingual.models.features import FeatureTap
-from xlingual.models.loading import base_model_of
+from xlingual.models.parts import base_model_of
 from xlingual.tasks import SEQUENCE, Task
 
 __all__ = ["POOLINGS", "extract_features"]
@@ -39,7 +40,7 @@ def extract_features(
     tokenizer: PreTrainedTokenizerBase,
     task: Task = SEQUENCE,
     pooling: str = "head",
-    max_length: int = 128,
+    max_length: int | None = None,
     batch_size: int = 128,
     cache_dir: str | Path | None = None,
 ) -> NDArray[np.float32]:
@@ -56,7 +57,8 @@ def extract_features(
         tokenizer: The model's tokenizer.
         task: Which columns hold the text.
         pooling: ``"head"`` or ``"mean"``.
-        max_length: Tokens of a row; longer text is truncated.
+        max_length: Tokens of a row; longer text is truncated. None: 128, or what the model reads
+            where that is less.
         batch_size: Rows of a forward pass. Rows are read longest first, so that a batch pads little
             and one that is too large for the memory fails at once.
         cache_dir: Folder for the features; they are read from it where weights, tokens and pooling
@@ -66,7 +68,9 @@ def extract_features(
         Shape ``(rows, hidden)``, in the order of ``dataset``.
 
     Raises:
-        ConfigError: Another ``pooling``, or a ``batch_size`` below 1.
+        ConfigError: Another ``pooling``, a ``batch_size`` below 1, or a ``max_length`` beyond the
+            positions of the model.
+        ModelLoadError: The tokenizer does not fit the model.
         DataError: No rows, or features that are not finite.
     """
     if pooling not in POOLINGS or batch_size < 1:
@@ -76,6 +80,7 @@ def extract_features(
         )
     if not len(dataset):
         raise DataError("features of no rows were asked for; expected at least one row")
+    max_length = check_model(model, tokenizer, max_length=max_length)
     texts = dataset.select_columns(list(task.text_columns))
     rows = encode(
         texts, tokenizer=tokenizer, task=task, label_space=_NO_LABELS, max_length=max_length

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from xlingual.errors import ConfigError
-from xlingual.models.loading import base_model_of, head_module_names
+from xlingual.models.parts import base_model_of, head_module_names, pools_last_token
 
 __all__ = ["FeatureTap", "output_layer"]
 
@@ -36,7 +37,11 @@ def output_layer(model: nn.Module) -> nn.Linear:
 
 
 class FeatureTap:
-    """Keeps the input of the output layer at each forward pass, shape ``(batch, hidden)``.
+    r"""Keeps the input of the output layer at each forward pass, shape ``(batch, hidden)``.
+
+    A decoder of transformers makes logits at every token, :math:`z_t = W h_t`, and then takes those
+    of the last token that is not padding; its features are :math:`h_t` of that token. A token task
+    has features for each token, shape ``(batch, length, hidden)``.
 
     A hook and not ``output_hidden_states``: it is the same for every architecture and pooling, it
     costs nothing, and it runs inside the one forward pass that DDP and FSDP see.
@@ -48,7 +53,16 @@ class FeatureTap:
     def __init__(self, model: nn.Module) -> None:
         self.layer = output_layer(model)
         self.features: Tensor | None = None
-        self._handle = self.layer.register_forward_pre_hook(self._keep)
+        self._last_token: Tensor | None = None
+        self._handles = [self.layer.register_forward_pre_hook(self._keep)]
+        base = base_model_of(model)
+        if pools_last_token(base):
+            config: Any = base.config
+            self._pad_token_id = config.get_text_config().pad_token_id
+            # On the encoder: an adapter's wrapper calls the model's forward past its hooks.
+            self._handles.append(
+                base.base_model.register_forward_pre_hook(self._find_last_token, with_kwargs=True)
+            )
 
     @property
     def hidden_size(self) -> int:
@@ -64,7 +78,20 @@ class FeatureTap:
 
     def remove(self) -> None:
         """Stop listening."""
-        self._handle.remove()
+        for handle in self._handles:
+            handle.remove()
+
+    def _find_last_token(
+        self, module: nn.Module, arguments: tuple[Any, ...], keywords: dict[str, Any]
+    ) -> None:
+        """As transformers does: padding may be on either side, a row of padding gives token 0."""
+        ids: Tensor = keywords["input_ids"] if "input_ids" in keywords else arguments[0]
+        places = torch.arange(ids.shape[1], device=ids.device)
+        self._last_token = (places * (ids != self._pad_token_id)).argmax(dim=1)
 
     def _keep(self, module: nn.Module, arguments: tuple[Any, ...]) -> None:
-        self.features = arguments[0]
+        features: Tensor = arguments[0]
+        if self._last_token is not None:
+            last, self._last_token = self._last_token, None
+            features = features[torch.arange(len(last), device=features.device), last]
+        self.features = features

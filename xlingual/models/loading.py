@@ -1,9 +1,8 @@
-"""The encoder with a task's head on it: loading, freezing, counting."""
+"""Models and tokenizers, loaded from a folder or a hub."""
 
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
@@ -14,25 +13,28 @@ import torch
 import transformers
 from safetensors import SafetensorError
 from torch import nn
-from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoModelForMaskedLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
-from xlingual.errors import LabelSpaceError, ModelLoadError
+from xlingual.errors import LabelSpaceError, ModelLoadError, XlingualError
 from xlingual.labels import LabelSpace
+from xlingual.models.checks import check_architecture
+from xlingual.models.parts import head_module_names
 from xlingual.tasks import Task
 
 __all__ = [
     "LoadedModel",
-    "base_model_of",
-    "copy_weights",
-    "count_parameters",
     "embedded_encoder",
-    "freeze",
-    "head_module_names",
+    "load_masked_model",
     "load_model",
     "load_tokenizer",
     "name_labels",
     "own_label_space",
-    "peak_memory_mib",
     "quiet_load_report",
 ]
 
@@ -76,13 +78,14 @@ def load_model(
         revision: Branch, tag or commit on the hub.
 
     Raises:
-        ModelLoadError: There is no such model, it cannot be reached, or it is not a checkpoint in
-            safetensors.
+        ModelLoadError: There is no such model, it cannot be reached, it is not a checkpoint in
+            safetensors, or its architecture is not one that is served.
     """
     path = model_name_or_path or embedded_encoder()
     auto_class = getattr(transformers, task.auto_class)
     with _load_errors(path), quiet_load_report():
         config = AutoConfig.from_pretrained(path, revision=revision)
+        check_architecture(config, auto_class, path=path)
         checkpoint_space = LabelSpace.from_id2label(config.id2label)
         keeps_head = checkpoint_space.is_permutation_of(label_space)
         label_space = checkpoint_space if keeps_head else label_space
@@ -163,35 +166,34 @@ def name_labels(model: PreTrainedModel, label_space: LabelSpace) -> LabelSpace:
     return label_space
 
 
-def copy_weights(trained: nn.Module, model: nn.Module, *, head: bool) -> None:
-    """Start a model from the weights of another of the same architecture and adapters.
+def load_masked_model(
+    model_name_or_path: str | None = None, *, revision: str | None = None
+) -> PreTrainedModel:
+    """Load an encoder with its masked-prediction head, in float32 for training.
 
     Args:
-        trained: The model to take weights from.
-        model: The model to change.
-        head: Whether the head is taken too; False where the labels differ: the encoder is kept
-            and the head is new.
+        model_name_or_path: A folder or a hub id; None takes the embedded encoder.
+        revision: Branch, tag or commit on the hub.
+
+    Raises:
+        ModelLoadError: There is no such model, it cannot be reached, it is not a checkpoint in
+            safetensors, or its architecture has no masked-prediction head.
     """
-    heads = tuple(f".{name}." for name in head_module_names(base_model_of(model)))
-    state = {
-        name: tensor
-        for name, tensor in trained.state_dict().items()
-        if head or not any(part in f".{name}" for part in heads)
-    }
-    model.load_state_dict(state, strict=False)
-
-
-def head_module_names(model: PreTrainedModel) -> list[str]:
-    """Names of the model's children with parameters that are not the encoder.
-
-    A transfer loss that is trained inside the model is no part of its head.
-    """
-    others = (model.base_model_prefix, "transfer_loss")
-    return [
-        name
-        for name, child in model.named_children()
-        if name not in others and any(True for _ in child.parameters())
-    ]
+    path = model_name_or_path or embedded_encoder()
+    with _load_errors(path), quiet_load_report():
+        config = AutoConfig.from_pretrained(path, revision=revision)
+        check_architecture(config, AutoModelForMaskedLM, path=path)
+        model, info = AutoModelForMaskedLM.from_pretrained(
+            path,
+            config=config,
+            revision=revision,
+            dtype=torch.float32,
+            use_safetensors=True,
+            output_loading_info=True,
+        )
+    if info["missing_keys"]:
+        logger.warning("the masked-prediction head is new: %s", sorted(info["missing_keys"]))
+    return model
 
 
 def load_tokenizer(
@@ -212,6 +214,8 @@ def _load_errors(path: str) -> Iterator[None]:
     """Turn what loading can raise into one error that says what to do."""
     try:
         yield
+    except XlingualError:
+        raise
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         if Path(path).is_dir():
             advice = (
@@ -242,37 +246,3 @@ def quiet_load_report() -> Iterator[None]:
         yield
     finally:
         report.removeFilter(is_error)
-
-
-def freeze(model: PreTrainedModel, *, embeddings: bool = False, encoder: bool = False) -> None:
-    """Stop the gradient of the token embedding table, or of the whole encoder.
-
-    English sentences send no gradient to the rows of Chinese tokens; a table that is trained on
-    English alone can move away from its Chinese half. Freezing it keeps the two aligned.
-    """
-    if encoder:
-        model.base_model.requires_grad_(False)
-    if embeddings:
-        model.get_input_embeddings().requires_grad_(False)
-
-
-def count_parameters(model: nn.Module, *, trainable: bool = False) -> int:
-    """Number of parameters, or of those that are trained."""
-    return sum(p.numel() for p in model.parameters() if p.requires_grad or not trainable)
-
-
-def peak_memory_mib() -> float:
-    """The largest memory so far in MiB: the GPU's where there is one, else the process's."""
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated() / 2**20
-    try:
-        import resource
-    except ImportError:  # Windows
-        return float("nan")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)  # bytes there, KiB elsewhere
-
-
-def base_model_of(model: Any) -> PreTrainedModel:
-    """The model below the wrapper of an adapter, if there is one."""
-    return model.get_base_model() if hasattr(model, "get_base_model") else model

@@ -13,7 +13,6 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 from numpy.typing import NDArray
 from transformers import (
-    AutoModelForMaskedLM,
     ModernBertForMaskedLM as Encoder,
     PreTrainedTokenizerFast,
 )
@@ -22,6 +21,7 @@ from xlingual.config.precision import has_bf16
 from xlingual.data.bitext import Bitext
 from xlingual.data.dictionary import simplified_characters
 from xlingual.errors import ConfigError, ModelLoadError
+from xlingual.models.loading import load_masked_model
 from xlingual.pretraining.corpus import EncodedCorpus, encode_bitexts
 from xlingual.pretraining.encoder import build_encoder, retrieval_accuracy, save_encoder
 from xlingual.pretraining.sources import PretrainingSources, sample_texts
@@ -58,11 +58,11 @@ def load_encoder(path: str | Path) -> tuple[Encoder, PreTrainedTokenizerFast]:
     Raises:
         ModelLoadError: There is no such folder or hub id, or it is not a ModernBERT.
     """
+    model = load_masked_model(str(path))
     try:
-        model = AutoModelForMaskedLM.from_pretrained(path, dtype=torch.float32)
         tokenizer = PreTrainedTokenizerFast.from_pretrained(path)
     except (OSError, ValueError) as error:
-        raise ModelLoadError(f"cannot load an encoder from {str(path)!r}: {error}") from error
+        raise ModelLoadError(f"cannot load the tokenizer of {str(path)!r}: {error}") from error
     if not isinstance(model, Encoder):
         raise ModelLoadError(
             f"{str(path)!r} is a {model.config.model_type!r} model; expected a ModernBERT one, "

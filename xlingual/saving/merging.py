@@ -14,7 +14,13 @@ from safetensors import safe_open
 from transformers import AutoConfig, AutoTokenizer
 
 from xlingual.errors import ModelLoadError, OutputError
-from xlingual.models.adapters import ADAPTER_TENSOR, base_fingerprint, write_readable_config
+from xlingual.models.adapters import (
+    ADAPTER_TENSOR,
+    base_fingerprint,
+    load_adapter,
+    write_readable_config,
+)
+from xlingual.models.checks import check_model
 from xlingual.models.loading import quiet_load_report
 from xlingual.saving.beside import write_errors
 from xlingual.saving.completeness import check_complete, plain_name
@@ -55,6 +61,7 @@ def merge_adapter(folder: str | Path, output_dir: str | Path) -> Path:
         tokenizer = AutoTokenizer.from_pretrained(
             folder if (folder / "tokenizer_config.json").is_file() else base
         )
+        check_model(model, tokenizer, default=None)
         batch = probe_batch(tokenizer)
         expected = logits_of(model, batch)
         merged = _merged(model)
@@ -145,7 +152,7 @@ def _load(folder: Path, config: dict[str, Any]) -> tuple[peft.PeftModel, str]:
                 settings.problem_type = metadata.get("problem_type") or None
             model_class = getattr(transformers, _auto_class(config))._model_mapping[type(settings)]
             plain = _load_base(model_class, base, settings, revision, is_beside=is_beside)
-            model = peft.PeftModel.from_pretrained(plain, folder).eval()
+            model = load_adapter(plain, folder).eval()
     except _MALFORMED as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         at = f" at revision {revision}" if revision else ""

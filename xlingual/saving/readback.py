@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import peft
 import torch
 import transformers
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from xlingual.errors import SaveError
+from xlingual.models.adapters import load_adapter
 from xlingual.models.loading import quiet_load_report
 from xlingual.saving.completeness import plain_name
 
@@ -110,7 +110,8 @@ def load_plain(folder: str | Path, auto_class: str, *, config: Any) -> nn.Module
             use_safetensors=True,
             dtype=torch.float32,
         )
-        return peft.PeftModel.from_pretrained(base, folder)
+        base.config.get_text_config().pad_token_id = config.get_text_config().pad_token_id
+        return load_adapter(base, folder)
 
 
 @torch.no_grad()

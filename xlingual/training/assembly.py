@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -15,18 +16,14 @@ from xlingual.data import label_space_of
 from xlingual.errors import ConfigError
 from xlingual.labels import LabelSpace
 from xlingual.models.adapters import add_adapter
-from xlingual.models.loading import (
-    LoadedModel,
-    count_parameters,
-    freeze,
-    load_model,
-    name_labels,
-    own_label_space,
-)
+from xlingual.models.loading import LoadedModel, load_model, name_labels, own_label_space
+from xlingual.models.parts import count_parameters, freeze
 from xlingual.tasks import Task
 from xlingual.training.class_weights import resolve_class_weights
 from xlingual.training.objective import Objective
 from xlingual.transfer.loss.base import CombinedLoss, TransferLoss
+
+logger = logging.getLogger(__name__)
 
 __all__ = ["EvalDatasets", "adapted_model", "make_objective", "model_with_head", "selection_metric"]
 
@@ -55,9 +52,17 @@ def adapted_model(
     model = loaded.model
     embeddings = count_parameters(model.get_input_embeddings())
     preset = preset_for(count_parameters(model.base_model) - embeddings)
+    is_open = args.adapter is None
     args.apply_preset(preset, num_rows=num_rows)
+    if is_open and args.adapter != "none":
+        logger.warning(
+            "the encoder is %s: an adapter (%s) is trained and not the whole model; "
+            "--adapter none trains the whole",
+            preset.name,
+            args.adapter,
+        )
     freeze(model, embeddings=bool(args.freeze_embeddings), encoder=args.freeze_encoder)
-    if args.adapter == "none" or hasattr(model, "peft_config"):
+    if args.adapter in (None, "none") or hasattr(model, "peft_config"):
         return model
     return add_adapter(
         model,

@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 from transformers import PreTrainedModel
 
-from xlingual.models.loading import base_model_of
+from xlingual.models.parts import base_model_of
 
 __all__ = ["parameter_groups"]
 
@@ -41,6 +41,12 @@ def parameter_groups(
         layer_decay: 1.0 trains all layers at one rate.
     """
     table = {id(p) for p in model.get_input_embeddings().parameters()}
+    embeddings = {
+        id(parameter)
+        for module in model.modules()
+        if isinstance(module, nn.Embedding)
+        for parameter in module.parameters()
+    }
     encoder = {id(p) for p in base_model_of(model).base_model.parameters()}
     layers = [int(m[1]) for name, _ in model.named_parameters() if (m := _LAYER.search(name))]
     num_layers = max(layers, default=-1) + 1
@@ -51,9 +57,10 @@ def parameter_groups(
         if id(parameter) not in encoder or "modules_to_save" in name:
             return head_learning_rate if head_learning_rate is not None else learning_rate
         layer = _LAYER.search(name)
+        is_embedding = "embed" in name or id(parameter) in embeddings
         if layer:
             return learning_rate * layer_decay ** (num_layers - 1 - int(layer[1]))
-        return learning_rate * (layer_decay**num_layers if "embed" in name else 1.0)
+        return learning_rate * (layer_decay**num_layers if is_embedding else 1.0)
 
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():

@@ -87,6 +87,7 @@ class PrivateTrainer(TransferTrainer):
         args = kwargs.pop("args", None) or TransferArguments(output_dir="xlingual-output")
         _check(args, kwargs)
         args = copy.copy(args)
+        args.adapter = args.adapter or "none"
         args.freeze_encoder = args.adapter == "none"
         has_rate = args.learning_rate is not None or args.head_learning_rate is not None
         if args.num_train_epochs is None:
@@ -269,7 +270,9 @@ class _PrivateSteps(TrainerCallback):
 def _check(args: TransferArguments, kwargs: Mapping[str, Any]) -> None:
     """Refuse what looks at private rows outside the account, or mixes rows in a gradient."""
     problems = {
-        "expected --adapter lora, or none for the head alone": args.adapter not in _ADAPTERS,
+        "expected --adapter lora, or none for the head alone": (
+            args.adapter not in (None, *_ADAPTERS)
+        ),
         "--precision must be fp32": args.bf16 or args.fp16,
         "--gradient_accumulation_steps must be 1: a larger batch is a larger batch size": (
             args.gradient_accumulation_steps != 1

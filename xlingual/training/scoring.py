@@ -10,7 +10,8 @@ from transformers import EvalPrediction, Trainer
 
 from xlingual.evaluation import LabelPredictions, classification_scores, multi_label_scores
 from xlingual.labels import LabelSpace
-from xlingual.models.loading import count_parameters, peak_memory_mib
+from xlingual.models.memory import peak_memory_mib
+from xlingual.models.parts import count_parameters
 from xlingual.tasks import Task
 
 __all__ = ["predict_in_order", "quick_scores", "training_costs"]

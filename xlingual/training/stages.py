@@ -139,7 +139,7 @@ class Stages:
             rows,
             tokenizer=trainer.processing_class,
             task=self.data.task,
-            max_length=self.args.max_length,
+            max_length=trainer.max_length,
             batch_size=self.args.per_device_eval_batch_size,
         )
 

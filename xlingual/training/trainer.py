@@ -26,7 +26,9 @@ from xlingual.data import TransferCollator, TransferSampler, encode
 from xlingual.errors import DataError
 from xlingual.evaluation import LabelPredictions, TransferReport, score_set
 from xlingual.labels import LabelSpace
-from xlingual.models.loading import copy_weights, load_tokenizer
+from xlingual.models.checks import check_model
+from xlingual.models.loading import load_tokenizer
+from xlingual.models.parts import copy_weights
 from xlingual.saving import finish_saved, folder_beside, whole_checkpoint
 from xlingual.tasks import Task, get_task
 from xlingual.training.assembly import (
@@ -75,7 +77,7 @@ class TransferTrainer(PushingTrainer):
     Raises:
         ConfigError: Arguments that contradict each other or the data.
         LabelSpaceError: Labels of a set that the label space does not have.
-        ModelLoadError: The model cannot be loaded.
+        ModelLoadError: The model cannot be loaded, or does not fit its tokenizer.
     """
 
     args: TransferArguments
@@ -121,6 +123,12 @@ class TransferTrainer(PushingTrainer):
         self.label_space, self.new_parameters = loaded.label_space, loaded.new_parameters
         self.processing_class = processing_class or load_tokenizer(
             loaded.model.name_or_path, revision=model_revision
+        )
+        self.max_length = args.max_length = check_model(
+            loaded.model,
+            self.processing_class,
+            max_length=args.max_length,
+            takes_pairs=self.task.name == "pair",
         )
         callbacks = [*(callbacks or []), SetEpoch(self)]
         self.average = WeightAverage()
@@ -172,7 +180,7 @@ class TransferTrainer(PushingTrainer):
             tokenizer=self.processing_class,
             task=self.task,
             label_space=self.label_space,
-            max_length=self.args.max_length,
+            max_length=self.max_length,
         )
 
     def compute_loss(

@@ -150,11 +150,11 @@ def test_killed_and_resumed(encoder, tmp_path, monkeypatch):
 def test_bad_input(encoder, encoders, adapters, tmp_path):
     with pytest.raises(DataError, match="needs text"):
         train(encoder, ["  "], tmp_path / "empty")
-    with pytest.raises(ModelLoadError, match="masked prediction"):
+    with pytest.raises(ModelLoadError, match="holds no model that can be read"):
         train(str(tmp_path), CHINESE, tmp_path / "none")
-    with pytest.raises(ModelLoadError, match="is missing or was trained on another encoder"):
+    with pytest.raises(ModelLoadError, match="is missing or does not fit its base model"):
         merge_language_adapter(encoder, tmp_path / "nowhere", tmp_path / "out")
-    with pytest.raises(ModelLoadError, match="is missing or was trained on another encoder"):
+    with pytest.raises(ModelLoadError, match="is missing or does not fit its base model"):
         merge_language_adapter(str(encoders["bert"]), adapters[0], tmp_path / "out")
     assert not (tmp_path / "out" / "model.safetensors").exists()
     with pytest.raises(ConfigError, match="at least 1"):

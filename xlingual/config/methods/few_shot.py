@@ -37,14 +37,14 @@ class FewShotArguments:
         if self.shot_weight <= 0:
             raise ConfigError(f"--shot_weight must be above 0; got {self.shot_weight}")
 
-    def check_adapter(self, adapter: str) -> None:
+    def check_adapter(self, adapter: str | None) -> None:
         """Refuse an adapter that would have to start from a model without one.
 
         Raises:
             ConfigError: The sequential regime is to continue from ``zero_shot_model`` with an
                 adapter.
         """
-        if self.zero_shot_model and self.regime == "sequential" and adapter != "none":
+        if self.zero_shot_model and self.regime == "sequential" and adapter not in (None, "none"):
             raise ConfigError(
                 "--regime sequential goes on from --zero_shot_model, which has no adapter to train "
                 f"further; leave out --adapter {adapter} or --zero_shot_model, or take --regime "

@@ -37,7 +37,7 @@ class LanguageAdapterArguments:
                 f"got {self.language_adapter_rank} and {self.language_adapter_epochs}"
             )
 
-    def check_kind(self, task_adapter: str) -> None:
+    def check_kind(self, task_adapter: str | None) -> None:
         """Refuse a task adapter that does not add up with the language's.
 
         Raises:

@@ -118,7 +118,7 @@ class TaskHeads:
                 role has no task's name.
             LabelSpaceError: A set has labels that its task's training rows do not.
         """
-        if data.task.label_column != "label" or args.adapter != "none":
+        if data.task.label_column != "label" or args.adapter not in (None, "none"):
             raise ConfigError(
                 "separate heads are for the tasks sequence and pair and for full fine-tuning; got "
                 f"--task {data.task.name} --adapter {args.adapter}"
@@ -133,6 +133,7 @@ class TaskHeads:
                 "with separate heads --selection takes last or average: no one score is the best "
                 f"for all tasks; got {args.selection}"
             )
+        args.adapter = "none"  # also where the model is large: its heads are cut out of a plain one
         spaces = {}
         for name in sorted(data.source_train):
             rows = [sets[name] for sets in (data.source_train, data.target_train) if name in sets]

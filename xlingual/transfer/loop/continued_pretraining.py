@@ -18,16 +18,13 @@ import numpy as np
 import torch
 from datasets import Dataset
 from numpy.typing import NDArray
-from transformers import (
-    AutoModelForMaskedLM,
-    PreTrainedTokenizerBase,
-    Trainer,
-    TrainingArguments,
-)
+from transformers import PreTrainedTokenizerBase, Trainer, TrainingArguments
 
 from xlingual.data.bitext import HAN
 from xlingual.errors import DataError, ModelLoadError
-from xlingual.models.loading import count_parameters, embedded_encoder, load_tokenizer
+from xlingual.models.checks import check_model
+from xlingual.models.loading import embedded_encoder, load_masked_model, load_tokenizer
+from xlingual.models.parts import count_parameters
 
 __all__ = ["WholeWordCollator", "continue_pretraining", "word_numbers"]
 
@@ -45,7 +42,7 @@ def continue_pretraining(
     learning_rate: float | None = None,
     masked_share: float = 0.15,
     batch_size: int = 32,
-    max_length: int = 128,
+    max_length: int | None = None,
     bf16: bool = False,
     seed: int = 0,
     revision: str | None = None,
@@ -66,7 +63,7 @@ def continue_pretraining(
             parameters without its embeddings.
         masked_share: Share of the tokens to predict.
         batch_size: Texts in a batch.
-        max_length: Tokens of a text.
+        max_length: Tokens of a text; None: 128, or what the model reads where that is less.
         bf16: Compute in bfloat16.
         seed: Seed of order and masks.
         revision: Branch, tag or commit on the hub.
@@ -80,15 +77,18 @@ def continue_pretraining(
     Raises:
         DataError: There is no text.
         ModelLoadError: The model has no masked-prediction head, or cannot be loaded.
+        ConfigError: ``max_length`` is beyond the positions of the model.
     """
     texts = [text for text in texts if text and text.strip()]
     if not texts:
         raise DataError("continued pretraining needs text; got none")
     path = model_name_or_path or embedded_encoder()
+    if model is None:
+        model = load_masked_model(path, revision=revision)
     tokenizer = load_tokenizer(path, revision=revision)
     if tokenizer.mask_token_id is None:
         raise ModelLoadError(f"{path} has no mask token; expected a masked language model")
-    model = model if model is not None else _load(path, revision)
+    max_length = check_model(model, tokenizer, max_length=max_length)
     if learning_rate is None:
         embeddings = count_parameters(model.get_input_embeddings())
         is_tiny = count_parameters(model) - embeddings < 10_000_000
@@ -132,24 +132,6 @@ def continue_pretraining(
         model.config.sparse_prediction = model.sparse_prediction = False
     trainer.save_model()
     return str(output_dir)
-
-
-def _load(path: str, revision: str | None) -> Any:
-    try:
-        model, info = AutoModelForMaskedLM.from_pretrained(
-            path,
-            revision=revision,
-            dtype=torch.float32,
-            use_safetensors=True,
-            output_loading_info=True,
-        )
-    except (OSError, ValueError) as error:
-        raise ModelLoadError(
-            f"cannot load {path} for masked prediction: {str(error).splitlines()[0]}"
-        ) from error
-    if info["missing_keys"]:
-        logger.warning("the masked-prediction head is new: %s", sorted(info["missing_keys"]))
-    return model
 
 
 def _tokenized(texts: list[str], tokenizer: PreTrainedTokenizerBase, max_length: int) -> Dataset:

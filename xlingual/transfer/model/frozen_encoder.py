@@ -18,10 +18,13 @@ from xlingual.errors import ConfigError, DataError
 from xlingual.evaluation import LabelPredictions, TransferReport, score_set
 from xlingual.labels import LabelSpace
 from xlingual.models.adapters import complete_saved_model
+from xlingual.models.checks import check_model
 from xlingual.models.feature_extraction import extract_features
 from xlingual.models.features import output_layer
-from xlingual.models.loading import count_parameters, load_model, load_tokenizer, peak_memory_mib
+from xlingual.models.loading import load_model, load_tokenizer
+from xlingual.models.memory import peak_memory_mib
 from xlingual.models.output_layer import set_output_layer
+from xlingual.models.parts import count_parameters
 from xlingual.tasks import IGNORE_INDEX, Task
 from xlingual.transfer.data.co_training import co_train_head
 from xlingual.transfer.model.centring import centring_shift, language_offset
@@ -55,7 +58,7 @@ class FrozenEncoder:
         task: A single-label task.
         label_space: The labels of the data.
         revision: Branch, tag or commit of the first model.
-        max_length: Tokens of a row.
+        max_length: Tokens of a row; None: 128, or what every encoder reads where that is less.
         batch_size: Rows of a forward pass.
         cache_dir: Where features are kept between runs.
         seed: Of cross-validation.
@@ -72,7 +75,7 @@ class FrozenEncoder:
         task: Task,
         label_space: LabelSpace,
         revision: str | None = None,
-        max_length: int = 128,
+        max_length: int | None = None,
         batch_size: int = 128,
         cache_dir: str | Path | None = None,
         seed: int = 0,
@@ -84,9 +87,6 @@ class FrozenEncoder:
             )
         device = "cuda" if torch.cuda.is_available() else "cpu"
         self.task, self.seed = task, seed
-        self._extraction: dict[str, Any] = {
-            "task": task, "max_length": max_length, "batch_size": batch_size, "cache_dir": cache_dir
-        }  # fmt: skip
         loaded = [
             load_model(
                 name, task=task, label_space=label_space, revision=revision if not k else None
@@ -97,6 +97,14 @@ class FrozenEncoder:
         encoders: list[Any] = [part.model for part in loaded]
         self.models = [encoder.to(device) for encoder in encoders]
         self.tokenizers = [load_tokenizer(part.model.name_or_path) for part in loaded]
+        self.max_length = min(
+            check_model(model, tokenizer, max_length=max_length)
+            for model, tokenizer in zip(self.models, self.tokenizers, strict=True)
+        )
+        self._extraction: dict[str, Any] = {
+            "task": task, "max_length": self.max_length, "batch_size": batch_size,
+            "cache_dir": cache_dir,
+        }  # fmt: skip
         head_is_read = [_makes_features(part.model, part.new_parameters) for part in loaded]
         self.poolings = ["head" if readable else "mean" for readable in head_is_read]
         self.reason_not_saved: str | None = None
@@ -105,6 +113,9 @@ class FrozenEncoder:
         elif not head_is_read[0]:
             name = type(self.models[0]).__name__
             self.reason_not_saved = f"the pooler of {name} is new, and it cannot read a plain mean"
+        elif output_layer(self.models[0]).bias is None:
+            name = type(self.models[0]).__name__
+            self.reason_not_saved = f"the output layer of {name} has no bias to hold the head's"
         self.head: LinearMap | None = None
         self.target_head: LinearMap | None = None
         self._source_features = np.empty((0, 0))

@@ -18,14 +18,18 @@ from typing import Any
 import peft
 import torch
 from accelerate import PartialState
-from torch import nn
-from transformers import AutoModelForMaskedLM, PreTrainedModel, set_seed
+from transformers import PreTrainedModel, set_seed
 
 from xlingual.config.presets import preset_for
-from xlingual.errors import ModelLoadError
 from xlingual.labels import LabelSpace
-from xlingual.models.adapters import ADAPTER_TENSOR, write_readable_config
-from xlingual.models.loading import count_parameters, embedded_encoder, load_model, load_tokenizer
+from xlingual.models.adapters import (
+    ADAPTER_TENSOR,
+    block_linears,
+    load_adapter,
+    write_readable_config,
+)
+from xlingual.models.loading import load_masked_model, load_model, load_tokenizer
+from xlingual.models.parts import count_parameters
 from xlingual.saving import folder_beside
 from xlingual.tasks import Task
 from xlingual.transfer.loop.continued_pretraining import continue_pretraining
@@ -73,13 +77,13 @@ def train_language_adapter(
         DataError: There is no text.
         ModelLoadError: The model has no masked-prediction head, or cannot be loaded.
     """
-    model = _masked_model(model_name_or_path, revision)
+    model = load_masked_model(model_name_or_path, revision=revision)
     embeddings = count_parameters(model.get_input_embeddings())
     if learning_rate is None:
         size = count_parameters(model.base_model) - embeddings
         learning_rate = preset_for(size).adapter_learning_rate
     set_seed(seed)
-    config = peft.LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=_block_linears(model))
+    config = peft.LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=block_linears(model))
     return continue_pretraining(
         model_name_or_path,
         texts,
@@ -118,7 +122,7 @@ def merge_language_adapter(
     """
     output = Path(output_dir)
     if PartialState().is_main_process:
-        model = _with_adapter(_masked_model(model_name_or_path, revision), adapter)
+        model = load_adapter(load_masked_model(model_name_or_path, revision=revision), adapter)
         if drop_last_layer:
             _drop_last_layer(model)
         merged: Any = model.merge_and_unload()
@@ -189,7 +193,7 @@ def swap_language_adapter(
         ModelLoadError: The adapter does not fit the encoder.
     """
     loaded = load_model(encoder, task=task, label_space=label_space)
-    model = _with_adapter(loaded.model, task_adapter)
+    model = load_adapter(loaded.model, task_adapter)
     plain: Any = model.merge_and_unload()
     state = {
         name.replace(".modules_to_save.default.", "."): tensor
@@ -199,40 +203,6 @@ def swap_language_adapter(
     fresh = type(plain)(plain.config)
     fresh.load_state_dict(state)
     return fresh.eval()
-
-
-def _masked_model(path: str | None, revision: str | None) -> Any:
-    name = path or embedded_encoder()
-    try:
-        return AutoModelForMaskedLM.from_pretrained(
-            name, revision=revision, dtype=torch.float32, use_safetensors=True
-        )
-    except (OSError, ValueError) as error:
-        raise ModelLoadError(
-            f"cannot load {name} for masked prediction: {str(error).splitlines()[0]}"
-        ) from error
-
-
-def _with_adapter(model: Any, adapter: str | Path) -> peft.PeftModel:
-    try:
-        return peft.PeftModel.from_pretrained(model, str(adapter), is_trainable=False)
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ModelLoadError(
-            f"the adapter {adapter} is missing or was trained on another encoder than "
-            f"{model.name_or_path} ({reason}); expected a folder with adapter_config.json and "
-            "adapter_model.safetensors"
-        ) from error
-
-
-def _block_linears(model: Any) -> list[str]:
-    """Full names of the linear layers inside the encoder's blocks."""
-    prefix = model.base_model_prefix
-    return [
-        f"{prefix}.{name}"
-        for name, module in model.base_model.named_modules()
-        if isinstance(module, nn.Linear) and _block_number(name) is not None
-    ]
 
 
 def _block_number(name: str) -> int | None:

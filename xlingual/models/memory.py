@@ -1,0 +1,21 @@
+"""The memory that a run has taken."""
+
+from __future__ import annotations
+
+import sys
+
+import torch
+
+__all__ = ["peak_memory_mib"]
+
+
+def peak_memory_mib() -> float:
+    """The largest memory so far in MiB: the GPU's where there is one, else the process's."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 2**20
+    try:
+        import resource
+    except ImportError:  # Windows
+        return float("nan")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)  # bytes there, KiB elsewhere
