@@ -36,7 +36,7 @@ from xlingual.training.assembly import (
     model_with_head,
     selection_metric,
 )
-from xlingual.training.callbacks import AverageWeights, PropagateEmbeddings, SetEpoch
+from xlingual.training.callbacks import AverageWeights, LossParts, PropagateEmbeddings, SetEpoch
 from xlingual.training.objective import Objective, num_taught
 from xlingual.training.parameter_groups import parameter_groups
 from xlingual.training.pushing import PushingTrainer
@@ -122,7 +122,8 @@ class TransferTrainer(PushingTrainer):
         self.processing_class = processing_class or load_tokenizer(
             loaded.model.name_or_path, revision=model_revision
         )
-        callbacks = [*(callbacks or []), SetEpoch(self)]
+        self.loss_parts = LossParts()
+        callbacks = [*(callbacks or []), SetEpoch(self), self.loss_parts]
         self.average = WeightAverage()
         if args.selection == "average":
             callbacks.append(AverageWeights(self, self.average))
@@ -183,7 +184,7 @@ class TransferTrainer(PushingTrainer):
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> torch.Tensor | tuple[torch.Tensor, Any]:
         """The weighted mean of the row losses over all labelled rows of the step, and the rest."""
-        loss, regularizer, outputs = self.objective(
+        batch = self.objective(
             model,
             inputs,
             step=self._batch_number(),
@@ -191,11 +192,21 @@ class TransferTrainer(PushingTrainer):
         )
         if model.training and num_items_in_batch is not None:
             # The count is that of all processes, over which the gradients are averaged again.
-            loss = loss * self.accelerator.num_processes / num_items_in_batch
-            loss = loss + regularizer / self.current_gradient_accumulation_steps
+            task = batch.task * self.accelerator.num_processes / num_items_in_batch
+            num_batches = self.current_gradient_accumulation_steps
+            loss = task + batch.transfer / num_batches
+            if batch.metrics:
+                parts = {"loss_task": task.detach() * num_batches, **batch.metrics}
+                self.loss_parts.add(parts, weight=1 / num_batches)
         else:
-            loss = loss / num_taught(inputs).clamp(min=1)
-        return (loss, outputs) if return_outputs else loss
+            loss = batch.task / num_taught(inputs).clamp(min=1)
+        return (loss, batch.outputs) if return_outputs else loss
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Log, and beside the training loss its parts."""
+        if "loss" in logs:
+            logs |= self.loss_parts.take_means(self.accelerator)
+        super().log(logs, start_time)
 
     def _batch_number(self) -> int:
         """Counts batches over accumulation and processes; the same after a resume."""

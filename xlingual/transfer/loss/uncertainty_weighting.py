@@ -69,3 +69,8 @@ class UncertaintyWeights(TransferLoss):
     def forward(self, batch: LossInputs) -> Tensor:
         """Nothing is added to the sum of the rows."""
         return batch.logits.new_zeros(())
+
+    def metrics(self, loss: Tensor) -> dict[str, Tensor]:
+        r"""The weight of each group, :math:`e^{-s_d}`."""
+        weights = torch.exp(-self.log_variances.detach())
+        return {f"group_weight_{group}": weight for group, weight in enumerate(weights)}
