@@ -17,9 +17,9 @@ from xlingual import run_recipe
 def main(argv: list[str]) -> None:
     """Train a zero-shot and a few-shot model, keep the better one, evaluate, save."""
     from xlingual import (  # noqa: I001
-        DataArguments, FewShotArguments, ModelArguments, TransferArguments, TransferTrainer,
-        better_on, co_trained_rows, load_transfer_data, mix_domains, parse_arguments,
-        prepare_output_dir, push_run, safer_of, sample_few_shot, with_labels_of, write_report,
+        DataArguments, FewShotArguments, ModelArguments, ReadOnce, TransferArguments,
+        TransferTrainer, better_on, co_trained_rows, load_transfer_data, mix_domains,
+        parse_arguments, prepare_output_dir, push_run, safer_of, sample_few_shot, with_labels_of, write_report,
     )  # fmt: skip
 
     model_args, data_args, shot_args, args = parse_arguments(
@@ -73,7 +73,8 @@ def main(argv: list[str]) -> None:
         return trainer
 
     zero_shot = fit("zero_shot", source, data.label_space, ready=given)
-    unlabeled = mix_domains({}, data.target_unlabeled) if data.target_unlabeled else None
+    text = data.target_unlabeled
+    unlabeled = ReadOnce(mix_domains({}, text)) if text else None
     has_words = unlabeled is not None and data.target_label_space == data.label_space
     labelled = co_trained_rows(zero_shot, unlabeled) if has_words else None
     if labelled is not None:

@@ -16,7 +16,7 @@ def main(argv: list[str]) -> None:
     """Train zero-shot, adapt, let the guard choose, evaluate, save."""
     from xlingual import (  # noqa: I001
         ConditionalAdversarialLoss, CoralLoss, DataArguments, DomainAdversarialLoss,
-        MaximumMeanDiscrepancyLoss, ModelArguments, TransferArguments, TransferTrainer,
+        MaximumMeanDiscrepancyLoss, ModelArguments, ReadOnce, TransferArguments, TransferTrainer,
         UnlabeledTargetArguments, co_trained_rows, continue_pretraining, load_transfer_data,
         mix_domains, parse_arguments, prepare_output_dir, push_run, safer_of, self_train,
         with_labels_of, write_report,
@@ -38,7 +38,7 @@ def main(argv: list[str]) -> None:
     )  # fmt: skip
     data = with_labels_of(method_args.zero_shot_model, data)
     source = data.mixture("source_train")
-    unlabeled = mix_domains({}, data.target_unlabeled)
+    unlabeled = ReadOnce(mix_domains({}, data.target_unlabeled))
     source_sets = data.evaluation_sets("source_validation", args.source_language)
     selection_sets = data.selection_sets(args.source_language, args.target_language)
 
