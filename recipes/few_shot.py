@@ -19,7 +19,8 @@ def main(argv: list[str]) -> None:
     from xlingual import (  # noqa: I001
         DataArguments, FewShotArguments, ModelArguments, ReadOnce, TransferArguments,
         TransferTrainer, better_on, co_trained_rows, load_transfer_data, mix_domains,
-        parse_arguments, prepare_output_dir, push_run, safer_of, sample_few_shot, with_labels_of, write_report,
+        parse_arguments, prepare_output_dir, push_run, safer_of, sample_few_shot, with_labels_of,
+        write_report,
     )  # fmt: skip
 
     model_args, data_args, shot_args, args = parse_arguments(
