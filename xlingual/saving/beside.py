@@ -7,10 +7,11 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
+from accelerate import Accelerator
 from safetensors import SafetensorError
-from transformers.trainer_utils import rotate_checkpoints
+from transformers import TrainerState, TrainingArguments
 
 from xlingual.errors import OutputError, SaveError, XlingualError
 
@@ -99,35 +100,49 @@ def _publish(beside: Path, folder: Path) -> None:
                 stale.unlink()
 
 
-@contextmanager
-def whole_checkpoint(trainer: Any, trial: Any) -> Iterator[None]:
-    """Let ``Trainer._save_checkpoint`` write beside; rename when every process has written.
+class CheckpointedRun(Protocol):
+    """What the writing of a checkpoint asks of a trainer; transformers' ``Trainer`` has it all."""
 
-    The rotation of ``save_total_limit`` and a push to the hub come after the renaming.
+    @property
+    def args(self) -> TrainingArguments:
+        """Whether this process saves."""
+
+    @property
+    def state(self) -> TrainerState:
+        """Names the best checkpoint."""
+
+    @property
+    def accelerator(self) -> Accelerator:
+        """Knows the other processes."""
+
+
+@contextmanager
+def whole_checkpoint(run: CheckpointedRun, target: Path) -> Iterator[Path]:
+    """A folder beside to write a checkpoint below; renamed when every process has written.
+
+    Args:
+        run: The run whose checkpoint it is; all its processes come here.
+        target: The folder of the checkpoint, ``.../checkpoint-8``.
+
+    Yields:
+        The folder that is to hold ``checkpoint-8`` at the end of the block.
 
     Raises:
         OutputError: The disk is full or cannot be written; earlier checkpoints are whole.
     """
-    folder = Path(trainer._get_output_dir(trial=trial))
-    target = folder / f"checkpoint-{trainer.state.global_step}"
+    folder, accelerator = target.parent, run.accelerator
     beside = folder / _BESIDE / target.name
-    accelerator = trainer.accelerator
     if accelerator.is_local_main_process:
         clear_unfinished(folder)
     accelerator.wait_for_everyone()
-    pushed: list[str] = []
-    trainer._get_output_dir = lambda trial: str(beside.parent)
-    trainer._push_from_checkpoint = pushed.append
     try:
         with write_errors(target):
-            yield
-            _name_best(trainer, folder, beside)
+            yield beside.parent
+            _name_best(run, folder, beside)
     except BaseException:
         if accelerator.is_local_main_process:
             clear_unfinished(folder)
         raise
-    finally:
-        del trainer._get_output_dir, trainer._push_from_checkpoint
     accelerator.wait_for_everyone()
     with write_errors(target):
         # The main process first: on a shared disk the first processes of other nodes find
@@ -140,26 +155,17 @@ def whole_checkpoint(trainer: Any, trial: Any) -> Iterator[None]:
         accelerator.wait_for_everyone()
         if accelerator.is_local_main_process:
             clear_unfinished(folder)
-    if pushed:
-        trainer._push_from_checkpoint(str(target))
-    if trainer.args.should_save:
-        rotate_checkpoints(
-            output_dir=str(folder),
-            save_total_limit=trainer.args.save_total_limit,
-            best_model_checkpoint=trainer.state.best_model_checkpoint,
-            use_mtime=True,
-        )
 
 
-def _name_best(trainer: Any, folder: Path, beside: Path) -> None:
+def _name_best(run: CheckpointedRun, folder: Path, beside: Path) -> None:
     """The best checkpoint by the name it will have, in the state of the run and on disk."""
-    state = trainer.state
+    state = run.state
     if not state.best_global_step:
         return
     best = folder / f"checkpoint-{state.best_global_step}"
     if best.name == beside.name or best.exists():
         state.best_model_checkpoint = str(best)
-    if trainer.args.should_save:
+    if run.args.should_save:
         state.save_to_json(str(beside / _STATE))
 
 

@@ -27,7 +27,7 @@ from xlingual.errors import DataError
 from xlingual.evaluation import LabelPredictions, TransferReport, score_set
 from xlingual.labels import LabelSpace
 from xlingual.models.loading import copy_weights, load_tokenizer
-from xlingual.saving import finish_saved, folder_beside, whole_checkpoint
+from xlingual.saving import finish_saved, folder_beside
 from xlingual.tasks import Task, get_task
 from xlingual.training.assembly import (
     EvalDatasets,
@@ -37,9 +37,9 @@ from xlingual.training.assembly import (
     selection_metric,
 )
 from xlingual.training.callbacks import AverageWeights, LossParts, PropagateEmbeddings, SetEpoch
+from xlingual.training.checkpointing import CheckpointingTrainer
 from xlingual.training.objective import Objective, num_taught
 from xlingual.training.parameter_groups import parameter_groups
-from xlingual.training.pushing import PushingTrainer
 from xlingual.training.scoring import predict_in_order, quick_scores, training_costs
 from xlingual.transfer.loop.averaging import WeightAverage
 from xlingual.transfer.loss.base import TransferLoss
@@ -47,7 +47,7 @@ from xlingual.transfer.loss.base import TransferLoss
 __all__ = ["TransferTrainer"]
 
 
-class TransferTrainer(PushingTrainer):
+class TransferTrainer(CheckpointingTrainer):
     r"""Fine-tunes an encoder on source (and target) rows; everything else is ``Trainer``'s.
 
     Data sets are given as text: ``Dataset`` in canonical columns (``text``, ``label``, ...), or
@@ -285,11 +285,6 @@ class TransferTrainer(PushingTrainer):
                 if not is_final:
                     self.average.save(to)
                 finish_saved(self, to, state_dict, is_final=is_final)
-
-    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
-        """Checkpoints are written beside and renamed: a crash leaves the earlier ones whole."""
-        with whole_checkpoint(self, trial):
-            super()._save_checkpoint(model, trial)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         super()._load_from_checkpoint(resume_from_checkpoint, model)
