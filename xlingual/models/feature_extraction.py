@@ -23,6 +23,7 @@ from xlingual.labels import LabelSpace
 from xlingual.models.features import FeatureTap
 from xlingual.models.loading import base_model_of
 from xlingual.tasks import SEQUENCE, Task
+from xlingual.writing import new_file
 
 __all__ = ["POOLINGS", "extract_features"]
 
@@ -95,9 +96,8 @@ def extract_features(
         )
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        save_file({"features": features}, partial)
-        partial.replace(path)  # a run that is stopped leaves no half of a file behind
+        with new_file(path) as beside:
+            save_file({"features": features}, beside)
     return features
 
 

@@ -17,8 +17,8 @@ from transformers import (
 )
 
 from xlingual.data.bitext import Bitext
-from xlingual.errors import OutputError
 from xlingual.pretraining.noise import pad_rows, to_tensors
+from xlingual.writing import new_folder
 
 __all__ = ["build_encoder", "embed_sentences", "mean_pool", "retrieval_accuracy", "save_encoder"]
 
@@ -95,23 +95,17 @@ def save_encoder(
         OutputError: The folder cannot be written.
     """
     folder = Path(folder)
-    beside = folder.with_name(folder.name + ".new")
     state = {
         name: _to_half(tensor)
         for name, tensor in model.state_dict().items()
         if name != "decoder.weight"  # tied to the embeddings
     }
-    try:
-        shutil.rmtree(beside, ignore_errors=True)
+    with new_folder(folder, replace=True) as beside:
         model.save_pretrained(beside, state_dict=state)
         tokenizer.save_pretrained(beside)
         (beside / "model.safetensors").chmod(0o644)  # written for the owner alone
         if (folder / "README.md").exists():
             shutil.copy2(folder / "README.md", beside / "README.md")
-        shutil.rmtree(folder, ignore_errors=True)
-        beside.rename(folder)
-    except OSError as error:
-        raise OutputError(f"cannot write the encoder to {folder}: {error}") from error
     return folder
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Protocol
 
 from accelerate import Accelerator
-from safetensors import SafetensorError
 from transformers import TrainerState, TrainingArguments
 
-from xlingual.errors import OutputError, SaveError, XlingualError
+from xlingual.errors import SaveError
+from xlingual.writing import write_errors
 
-__all__ = ["clear_unfinished", "folder_beside", "whole_checkpoint", "write_errors"]
+__all__ = ["CheckpointedRun", "clear_unfinished", "folder_beside", "whole_checkpoint"]
 
 # A push to a hub leaves out names that begin so, and no search for checkpoints finds them.
 _BESIDE = "_writing"
@@ -28,29 +28,10 @@ _RESULT_FILES = (
     "adapter_config.json", "adapter_model.safetensors", "config.json", "model*.safetensors",
     "model.safetensors.index.json",
 )  # fmt: skip
-_TORCH_WRITER = ("PytorchStreamWriter", "inline_container", "unexpected pos", "iostream error")
-
-
-@contextmanager
-def write_errors(target: str | Path) -> Iterator[None]:
-    """Turn what a full or broken disk makes the writers raise into one error.
-
-    Raises:
-        OutputError: Says where and why, and how to go on.
-    """
-    try:
-        yield
-    except XlingualError:
-        raise
-    except (OSError, SafetensorError, RuntimeError) as error:
-        text = str(error).strip().splitlines() or [type(error).__name__]
-        is_writer = any(sign in str(error) for sign in _TORCH_WRITER)
-        if isinstance(error, RuntimeError) and not is_writer:
-            raise
-        raise OutputError(
-            f"{target} cannot be written ({text[0]}); what was there before is whole: free space "
-            "on the disk or mend its permissions, and go on with --resume_from_checkpoint true"
-        ) from error
+_ADVICE = (
+    "what was there before is whole: free space on the disk or mend its permissions, and go on "
+    "with --resume_from_checkpoint true"
+)
 
 
 def clear_unfinished(folder: str | Path) -> None:
@@ -73,7 +54,7 @@ def folder_beside(folder: Path) -> Iterator[Path]:
     """
     beside = folder / _BESIDE / "result"
     try:
-        with write_errors(folder):
+        with write_errors(folder, advice=_ADVICE):
             clear_unfinished(folder)
             beside.mkdir(parents=True)
             yield beside
@@ -136,7 +117,7 @@ def whole_checkpoint(run: CheckpointedRun, target: Path) -> Iterator[Path]:
         clear_unfinished(folder)
     accelerator.wait_for_everyone()
     try:
-        with write_errors(target):
+        with write_errors(target, advice=_ADVICE):
             yield beside.parent
             _name_best(run, folder, beside)
     except BaseException:
@@ -144,7 +125,7 @@ def whole_checkpoint(run: CheckpointedRun, target: Path) -> Iterator[Path]:
             clear_unfinished(folder)
         raise
     accelerator.wait_for_everyone()
-    with write_errors(target):
+    with write_errors(target, advice=_ADVICE):
         # The main process first: on a shared disk the first processes of other nodes find
         # nothing left to rename, on a disk of their own they find their random states.
         if accelerator.is_main_process:
