@@ -18,6 +18,7 @@ from torch import nn
 from transformers import PreTrainedTokenizerBase
 
 from xlingual.data import encode
+from xlingual.data.batching import map_batches, sorted_batches
 from xlingual.errors import ConfigError, DataError
 from xlingual.labels import LabelSpace
 from xlingual.models.features import FeatureTap
@@ -58,8 +59,7 @@ def extract_features(
         task: Which columns hold the text.
         pooling: ``"head"`` or ``"mean"``.
         max_length: Tokens of a row; longer text is truncated.
-        batch_size: Rows of a forward pass. Rows are read longest first, so that a batch pads little
-            and one that is too large for the memory fails at once.
+        batch_size: Rows of a forward pass; they are read longest first.
         cache_dir: Folder for the features; they are read from it where weights, tokens and pooling
             are the same. A file that cannot be read is made again.
 
@@ -114,33 +114,30 @@ def _compute(
     batch_size: int,
 ) -> NDArray[np.float32]:
     was_training, device = model.training, next(model.parameters()).device
-    order = np.argsort([-len(ids) for ids in inputs["input_ids"]], kind="stable")
     tap = FeatureTap(model) if pooling == "head" else None
-    parts = []
+
+    def features_of(rows: list[int]) -> NDArray[np.float32]:
+        batch: Any = tokenizer.pad(
+            {name: [values[row] for row in rows] for name, values in inputs.items()},
+            return_tensors="pt",
+        ).to(device)
+        if tap is not None:
+            model(**batch)
+            features = tap.take()
+        else:
+            hidden = base_model_of(model).base_model(**batch).last_hidden_state
+            mask = batch["attention_mask"].unsqueeze(-1).to(hidden.dtype)
+            features = (hidden * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
+        return features.float().cpu().numpy()
+
+    lengths = [len(ids) for ids in inputs["input_ids"]]
     model.eval()
     try:
-        for start in range(0, len(order), batch_size):
-            rows = order[start : start + batch_size]
-            batch: Any = tokenizer.pad(
-                {name: [values[row] for row in rows] for name, values in inputs.items()},
-                return_tensors="pt",
-            ).to(device)
-            if tap is not None:
-                model(**batch)
-                features = tap.take()
-            else:
-                hidden = base_model_of(model).base_model(**batch).last_hidden_state
-                mask = batch["attention_mask"].unsqueeze(-1).to(hidden.dtype)
-                features = (hidden * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
-            parts.append(features.float().cpu().numpy())
+        return np.stack(map_batches(sorted_batches(lengths, batch_size=batch_size), features_of))
     finally:
         model.train(was_training)
         if tap is not None:
             tap.remove()
-    sorted_features = np.concatenate(parts)
-    features_in_order = np.empty_like(sorted_features)
-    features_in_order[order] = sorted_features
-    return features_in_order
 
 
 def _key(model: nn.Module, inputs: Mapping[str, list[list[int]]], pooling: str) -> str:
