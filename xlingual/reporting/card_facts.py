@@ -16,6 +16,7 @@ from datasets import Dataset
 from huggingface_hub import ModelCard, hf_hub_download
 
 from xlingual.data import TransferData
+from xlingual.data.corpus import ROLES
 from xlingual.data.readers.sources import DataSource, looks_local, parse_sources
 from xlingual.errors import ConfigError
 from xlingual.evaluation import TransferReport
@@ -38,10 +39,6 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-ROLES = (
-    "source_train", "source_validation", "target_train",
-    "target_unlabeled", "target_validation", "target_test",
-)  # fmt: skip
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?", flags=re.ASCII)
 _EMBEDDED = "the embedded corpus of xlingual"
 _WIDGET_LENGTH = 60
