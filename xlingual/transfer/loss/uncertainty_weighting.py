@@ -62,9 +62,8 @@ class UncertaintyWeights(TransferLoss):
                 "makes it from domain_name"
             )
         log_variance = self.log_variances[inputs["group"]]
-        return (torch.exp(-log_variance) * row_losses + log_variance / 2) * is_labelled(
-            inputs["labels"]
-        )
+        weighed = torch.exp(-log_variance) * row_losses + log_variance / 2
+        return weighed * is_labelled(inputs["labels"])
 
     def forward(self, batch: LossInputs) -> Tensor:
         """Nothing is added to the sum of the rows."""
