@@ -37,7 +37,8 @@ def main(
         seed=args.seed,
     )
     data = xl.with_labels_of(method_args.zero_shot_model, data)
-    source, unlabeled = data.mixture("source_train"), data.pool("target_unlabeled")
+    source, text = data.mixture("source_train"), data.pool("target_unlabeled")
+    unlabeled = xl.ReadOnce(text) if text else None
     shots, held_out = xl.sample_few_shot(
         data.mixture("target_train"),
         shots_per_label=method_args.shots_per_label,

@@ -38,7 +38,7 @@ def main(
         seed=args.seed,
     )
     data = xl.with_labels_of(method_args.zero_shot_model, data)
-    source, unlabeled = data.mixture("source_train"), data.pool("target_unlabeled")
+    source, unlabeled = data.mixture("source_train"), xl.ReadOnce(data.pool("target_unlabeled"))
 
     stages, method = xl.Stages(model_args, args, data), method_args.method
     zero_shot = student = stages.fit("zero_shot", source, ready=method_args.zero_shot_model)

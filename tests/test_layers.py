@@ -23,6 +23,7 @@ LAYERS = {
     "languages": 1,
     "labels": 1,
     "tasks": 1,
+    "writing": 1,
     "config": 2,
     "data": 3,
     "evaluation": 3,

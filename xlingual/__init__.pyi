@@ -97,6 +97,7 @@ from .transfer import (
     InformationMaximizationLoss as InformationMaximizationLoss,
     MaximumMeanDiscrepancyLoss as MaximumMeanDiscrepancyLoss,
     RDropLoss as RDropLoss,
+    ReadOnce as ReadOnce,
     TeacherEnsemble as TeacherEnsemble,
     UncertaintyWeights as UncertaintyWeights,
     adapt_source_free as adapt_source_free,

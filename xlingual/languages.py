@@ -15,7 +15,7 @@ from collections.abc import Iterable
 
 from xlingual.errors import ConfigError
 
-__all__ = ["detect_language", "detect_script", "normalize_language_tag"]
+__all__ = ["HAN", "HAN_CHARACTER", "detect_language", "detect_script", "normalize_language_tag"]
 
 # Aligned: the n-th character of a line of _SIMPLIFIED is written as the n-th of _TRADITIONAL.
 # Characters that are good writing on both sides (后, 里, 只, 台, 面, 著, 乾, ...) are left out.
@@ -48,12 +48,15 @@ _TRADITIONAL = (
     "眾衆啟啓獲穫鐘鍾歷曆複復臟髒簽籤須鬚當噹盡儘匯彙後裡裏鬆髮臺颱隻週遊於製範衝餘幾麵誌閒傢"
 )
 
-_HAN = r"\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+HAN = "\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+"""The Chinese characters, as they stand between the brackets of a regular expression."""
+
+HAN_CHARACTER = re.compile(f"[{HAN}]")
 _LATIN = r"A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u1e00-\u1eff\uff21-\uff3a\uff41-\uff5a"
 # A Chinese character, a kana or a Hangul syllable is one unit; so is a whole word of an alphabet.
 # Without that, one English brand name would outweigh the Chinese sentence around it.
 _UNITS = {
-    "Hani": re.compile(f"[{_HAN}]"),
+    "Hani": HAN_CHARACTER,
     "Latn": re.compile(f"[{_LATIN}][{_LATIN}'\u2019\u0300-\u036f-]*"),
     "Jpan": re.compile(r"[\u3041-\u3096\u30a1-\u30fa\uff66-\uff9d]"),
     "Kore": re.compile(r"[\u1100-\u11ff\u3131-\u318e\uac00-\ud7a3]"),

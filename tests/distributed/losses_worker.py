@@ -5,6 +5,7 @@ Run by torchrun, one process group for all, and by a test in its own with accumu
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -59,8 +60,10 @@ def training_rows() -> Dataset:
     return code_switch(mixed, WORDS, sentence_probability=1.0, token_probability=0.5)
 
 
-def train(model: str, out: str, loss: TransferLoss | None, accumulation: int) -> dict[str, Tensor]:
-    """The weights after two epochs by plain gradient descent, discriminators included."""
+def train(
+    model: str, out: str, loss: TransferLoss | None, accumulation: int
+) -> tuple[dict[str, Tensor], list[dict[str, float]]]:
+    """Two epochs by plain gradient descent: the weights, discriminators included, and the log."""
     trainer = TransferTrainer(
         model,
         TransferArguments(
@@ -76,6 +79,7 @@ def train(model: str, out: str, loss: TransferLoss | None, accumulation: int) ->
             freeze_embeddings=False,
             target_share=0.5,
             save_strategy="no",
+            logging_steps=2,
             report_to="none",
             disable_tqdm=True,
         ),
@@ -85,18 +89,21 @@ def train(model: str, out: str, loss: TransferLoss | None, accumulation: int) ->
     )
     trainer.train()
     model_proper = trainer.accelerator.unwrap_model(trainer.model)
-    return {name: value.detach().clone() for name, value in model_proper.named_parameters()}
+    ends = {name: value.detach().clone() for name, value in model_proper.named_parameters()}
+    return ends, [line for line in trainer.state.log_history if "loss" in line]
 
 
 def main(model: str, out: str) -> None:
     ends: dict[str, Tensor] = {}
+    logs: dict[str, list[dict[str, float]]] = {}
     for name, loss in make_losses(model).items():
-        after = train(model, f"{out}/{name}", loss, accumulation=1)
+        after, logs[name] = train(model, f"{out}/{name}", loss, accumulation=1)
         ends |= {f"{name}/{key}": value for key, value in after.items()}
     processes = PartialState()
     metadata = {"world_size": str(processes.num_processes)}
     path = Path(out) / f"rank{processes.process_index}.safetensors"
     save_file(ends, path, metadata=metadata)
+    path.with_suffix(".json").write_text(json.dumps(logs), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -40,12 +41,17 @@ def test_both_processes_end_with_the_same_weights(two):
 def test_they_are_those_of_one_process(two, tmp_path, encoder):
     """A batch of each process is a batch of the accumulated step: the same rows and draws."""
     ends = load_file(two / "rank0.safetensors")
-    plain = losses_worker.train(encoder, str(tmp_path / "plain"), None, accumulation=2)
+    logs = json.loads((two / "rank0.json").read_text(encoding="utf-8"))
+    plain, _ = losses_worker.train(encoder, str(tmp_path / "plain"), None, accumulation=2)
     for name, loss in losses_worker.make_losses(encoder).items():
-        alone = losses_worker.train(encoder, str(tmp_path / name), loss, accumulation=2)
+        alone, lines = losses_worker.train(encoder, str(tmp_path / name), loss, accumulation=2)
         moved = max(float((alone[key] - value).abs().max()) for key, value in plain.items())
         assert moved > 1e-3, f"{name} adds too little for this to show anything"
         for key, value in alone.items():
             torch.testing.assert_close(
                 ends[f"{name}/{key}"], value, atol=1e-5, rtol=1e-4, msg=f"{name}/{key}"
             )
+        assert {"loss", "loss_task", f"loss_{name}"} <= lines[0].keys()
+        for line, other in zip(lines, logs[name], strict=True):
+            timeless = {key: value for key, value in line.items() if key != "grad_norm"}
+            assert {key: other[key] for key in timeless} == pytest.approx(timeless, rel=1e-3)

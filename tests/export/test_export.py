@@ -313,7 +313,7 @@ def test_a_full_disk_leaves_nothing(ready_graphs, tmp_path) -> None:
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
     try:
-        with pytest.raises(OutputError, match="cannot write the export"):
+        with pytest.raises(OutputError, match="cannot be written"):
             export_onnx(ready_graphs.model, tmp_path / "out")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -333,16 +333,16 @@ def test_what_a_killed_export_left_is_removed(ready_graphs, tmp_path) -> None:
 
 def test_a_place_that_cannot_be_written(ready_graphs, tmp_path) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(OutputError, match="cannot write the export"):
+    with pytest.raises(OutputError, match="cannot be written"):
         export_onnx(ready_graphs.model, tmp_path / "file" / "out")
 
 
 def test_output_that_is_there_is_refused(encoder, tmp_path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "notes.txt").write_text("mine")
-    with pytest.raises(OutputError, match="is not empty"):
+    with pytest.raises(OutputError, match="is not an empty folder"):
         export_onnx(encoder, tmp_path / "out")
-    with pytest.raises(OutputError, match="is a file"):
+    with pytest.raises(OutputError, match="is not an empty folder"):
         export_onnx(encoder, tmp_path / "out" / "notes.txt")
     assert (tmp_path / "out" / "notes.txt").read_text() == "mine"
 

@@ -7,7 +7,6 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
 from scipy.special import expit, softmax
 from transformers import (
     pipeline,
@@ -21,7 +20,6 @@ from tests.inference.plain import LABELS, TEXTS, logits_of, write_json
 from xlingual.data import DataSource, encode, load_source
 from xlingual.errors import ConfigError, ModelLoadError
 from xlingual.inference import Predictor
-from xlingual.inference.batches import token_budget_batches
 from xlingual.inference.rows import encode_texts
 from xlingual.labels import LabelSpace
 from xlingual.tasks import get_task
@@ -57,16 +55,6 @@ def test_any_order_and_any_budget_give_the_same_answers(predictor, folder):
         for place, answer in zip(order, found, strict=True):
             assert answer.label == expected[place].label
             assert answer.probability == pytest.approx(expected[place].probability, abs=1e-5)
-
-
-@given(st.lists(st.integers(1, 60), max_size=40), st.integers(1, 200))
-def test_batches_hold_every_row_once_and_keep_to_the_budget(lengths, budget):
-    batches = list(token_budget_batches(lengths, budget=budget))
-    assert sorted(place for batch in batches for place in batch) == list(range(len(lengths)))
-    longest = [max(lengths[place] for place in batch) for batch in batches]
-    assert longest == sorted(longest, reverse=True)
-    for batch, length in zip(batches, longest, strict=True):
-        assert len(batch) == 1 or len(batch) * length <= budget
 
 
 def test_probabilities_use_the_fitted_temperature(copy):

@@ -146,13 +146,13 @@ def test_corpora_without_text(model: Path, tmp_path: Path) -> None:
 def test_no_permission(model: Path, tmp_path: Path) -> None:
     locked = tmp_path / "locked"
     locked.mkdir(mode=0o500)
-    with pytest.raises(OutputError, match="cannot write"):
+    with pytest.raises(OutputError, match="cannot be written"):
         trim_vocabulary(model, locked / "small", languages="en")
 
 
 def test_output_below_a_file(model: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(OutputError, match="cannot write"):
+    with pytest.raises(OutputError, match="cannot be written"):
         trim_vocabulary(model, tmp_path / "file" / "small", languages="en")
 
 
@@ -164,7 +164,7 @@ def test_a_full_disk_leaves_nothing(
         raise error
 
     monkeypatch.setattr(weight_rows, "save_file", fail)
-    with pytest.raises(OutputError, match="cannot write"):
+    with pytest.raises(OutputError, match="cannot be written"):
         trim_vocabulary(model, tmp_path / "small", languages="en")
     assert list(tmp_path.iterdir()) == []
 

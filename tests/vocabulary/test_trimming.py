@@ -137,7 +137,7 @@ def test_bad_input_leaves_nothing(encoder: str, tmp_path: Path) -> None:
     full = tmp_path / "full"
     full.mkdir()
     (full / "x").write_text("x")
-    with pytest.raises(OutputError, match="not empty"):
+    with pytest.raises(OutputError, match="not an empty folder"):
         trim_vocabulary(encoder, full, languages="en")
     with pytest.raises(ModelLoadError, match="no model"):
         trim_vocabulary(full, tmp_path / "y", languages="en")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from xlingual.evaluation.comparison import MethodComparison
+from xlingual.writing import write_json
 
 __all__ = ["Comparison", "write_comparison"]
 
@@ -107,8 +107,7 @@ class Comparison:
 
 def write_comparison(output_dir: str | Path, comparison: Comparison) -> None:
     """Write ``results.json`` and ``table.md``, in UTF-8."""
-    results = json.dumps(comparison.to_dict(), ensure_ascii=False, indent=2)
-    Path(output_dir, "results.json").write_text(results + "\n", encoding="utf-8")
+    write_json(Path(output_dir, "results.json"), comparison.to_dict())
     Path(output_dir, "table.md").write_text(comparison.table(), encoding="utf-8")
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from xlingual.errors import ConfigError, DataError
+from xlingual.languages import HAN, HAN_CHARACTER
 
 __all__ = [
     "Bitext",
@@ -26,8 +27,6 @@ __all__ = [
     "strip_markup",
 ]
 
-HAN = r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_HAN = re.compile(f"[{HAN}]")
 _LATIN = re.compile(r"[A-Za-z\u00c0-\u024f]")
 _KANA_HANGUL = re.compile(r"[\u3040-\u30ff\uac00-\ud7af]")
 _WORD = re.compile(r"[A-Za-z0-9\u00c0-\u024f]+(?:['’][A-Za-z]+)?")
@@ -130,7 +129,7 @@ def drop_reason(
     if words < min_english_words:
         return "short"
     chinese_words = len(_WORD.findall(chinese))
-    units = len(_HAN.findall(chinese)) / CHINESE_CHARACTERS_PER_WORD + chinese_words
+    units = len(HAN_CHARACTER.findall(chinese)) / CHINESE_CHARACTERS_PER_WORD + chinese_words
     if not 1 / max_length_ratio <= units / words <= max_length_ratio:
         return "length_ratio"
     return None
@@ -253,7 +252,7 @@ def _is_english(text: str) -> bool:
 
 
 def _is_chinese(text: str) -> bool:
-    han = len(_HAN.findall(text))
+    han = len(HAN_CHARACTER.findall(text))
     if _KANA_HANGUL.search(text):
         return False
     # One Latin letter weighs a fifth of a character: "使用 LDFLAGS_NODIST 变量" is Chinese.

@@ -13,8 +13,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from xlingual.data.bitext import HAN, Bitext, open_text
+from xlingual.data.bitext import Bitext, open_text
 from xlingual.errors import DataError
+from xlingual.languages import HAN_CHARACTER
 
 __all__ = [
     "DictionaryEntry",
@@ -25,7 +26,6 @@ __all__ = [
 ]
 
 _CEDICT = re.compile(r"(\S+) (\S+) \[[^\]]*\] /(.*)/\s*$")
-_HAN = re.compile(f"[{HAN}]")
 _NOT_TRANSLATION = re.compile(r"\([^()]*\)|\[[^\[\]]*\]|\b(?:sb's|sb|sth|etc)\b\.?")
 # Senses that describe the headword instead of translating it.
 _ABOUT = re.compile(
@@ -179,8 +179,8 @@ def _parse_line(line: str) -> DictionaryEntry | None:
     left, _, right = (part.strip() for part in line.partition("\t"))
     if "\t" not in line or not left or not right:
         return None
-    chinese, english = (left, right) if _HAN.search(left) else (right, left)
-    if not _HAN.search(chinese) or _HAN.search(english):
+    chinese, english = (left, right) if HAN_CHARACTER.search(left) else (right, left)
+    if not HAN_CHARACTER.search(chinese) or HAN_CHARACTER.search(english):
         return None
     return DictionaryEntry(chinese, chinese, _clean_senses(english.split(";")))
 
@@ -190,7 +190,7 @@ def _clean_senses(senses: Iterable[str]) -> tuple[str, ...]:
     for sense in senses:
         for part in sense.split(";"):
             part = " ".join(_NOT_TRANSLATION.sub(" ", part).split())
-            if part and not _ABOUT.match(part) and not _HAN.search(part):
+            if part and not _ABOUT.match(part) and not HAN_CHARACTER.search(part):
                 cleaned.append(part)
     return tuple(dict.fromkeys(cleaned))
 

@@ -21,8 +21,8 @@ import numpy as np
 import numpy.typing as npt
 
 from xlingual.errors import DataError
-from xlingual.evaluation.label_arrays import IGNORE_INDEX
 from xlingual.evaluation.scores import FloatArray
+from xlingual.tasks import IGNORE_INDEX
 
 __all__ = [
     "Calibration",

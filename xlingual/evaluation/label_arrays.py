@@ -12,11 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from xlingual.errors import DataError
+from xlingual.tasks import IGNORE_INDEX
 
-__all__ = ["IGNORE_INDEX", "IntArray", "check_label_names", "labelled_ids", "labelled_multi_hot"]
-
-IGNORE_INDEX = -100
-"""The reference of a row without a label; the value that ``torch`` cross-entropy skips."""
+__all__ = ["IntArray", "check_label_names", "labelled_ids", "labelled_multi_hot"]
 
 IntArray = npt.NDArray[np.int64]
 

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import glob
-import json
-import os
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from xlingual.data import Columns
-from xlingual.errors import ConfigError, OutputError, XlingualError, require
+from xlingual.errors import ConfigError, require
 from xlingual.export.export_report import ExportReport
 from xlingual.export.graphs import config_of, model_of, write_graphs
 from xlingual.export.parity import compare, read_sets
 from xlingual.inference.loading import Classifier, load_classifier
 from xlingual.inference.onnx_session import PRECISIONS
+from xlingual.writing import check_empty, new_folder, write_json
 
 __all__ = ["export_onnx"]
 
@@ -68,17 +65,16 @@ def export_onnx(
     for package in ("onnx", "onnxruntime", "onnxscript"):
         require(package, extra="export")
     output = Path(output_dir).expanduser()
-    _check_output(output)
+    check_empty(output)
     source = load_classifier(
         folder, revision=revision, device="cpu", precision="fp32", max_length=max_length
     )
     sets = read_sets(validation, source, columns) if validation else {}
-    with _new_folder(output) as new:
+    with new_folder(output) as new:
         write_graphs(source, new, precision=precision, opset=opset)
         _write_companions(source, new)
         report = compare(source, new, precision=precision, sets=sets, output=output)
-        results = json.dumps(report.to_results(), ensure_ascii=False, indent=2)
-        (new / "export_report.json").write_text(f"{results}\n", encoding="utf-8")
+        write_json(new / "export_report.json", report.to_results())
     return report
 
 
@@ -89,8 +85,7 @@ def _write_companions(source: Classifier, folder: Path) -> None:
     config.architectures = [type(getattr(model, "get_base_model", lambda: model)()).__name__]
     config.save_pretrained(folder)
     source.tokenizer.save_pretrained(folder)
-    labels = json.dumps(list(source.label_names), ensure_ascii=False, indent=2)
-    (folder / "label_names.json").write_text(f"{labels}\n", encoding="utf-8")
+    write_json(folder / "label_names.json", list(source.label_names))
     calibration = source.folder / "calibration.json"
     if calibration.is_file():
         shutil.copyfile(calibration, folder / calibration.name)
@@ -98,45 +93,3 @@ def _write_companions(source: Classifier, folder: Path) -> None:
     if source.takes_pairs is not None or source.task.name != "sequence":
         run["task"] = "pair" if source.takes_pairs else source.task.name
     (folder / "run_config.yaml").write_text(yaml.safe_dump(run), encoding="utf-8")
-
-
-def _check_output(output: Path) -> None:
-    if output.exists() and not (output.is_dir() and not any(output.iterdir())):
-        problem = "is not empty" if output.is_dir() else "is a file"
-        raise OutputError(f"{output} {problem}; expected a new or empty folder to export to")
-
-
-@contextmanager
-def _new_folder(output: Path) -> Iterator[Path]:
-    """A folder beside the output that takes its place at the end, or leaves no trace."""
-    new = output.with_name(f".{output.name}.{os.getpid()}.part")
-    for left in output.parent.glob(f".{glob.escape(output.name)}.*.part"):
-        if not _is_running(left.name.removesuffix(".part").rpartition(".")[2]):
-            shutil.rmtree(left, ignore_errors=True)  # of an export that was killed
-    try:
-        new.mkdir(parents=True)
-        yield new
-        if output.exists():
-            output.rmdir()
-        new.rename(output)
-    except XlingualError:
-        raise
-    except OSError as error:
-        raise OutputError(
-            f"cannot write the export to {output} ({error.strerror or error}); give a folder that "
-            "can be written, on a disk with room for it"
-        ) from error
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
-
-
-def _is_running(process_id: str) -> bool:
-    if not process_id.isdigit() or os.name != "posix":  # elsewhere signal 0 is not a question
-        return True
-    try:
-        os.kill(int(process_id), 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):
-        return True
-    return int(process_id) != os.getpid()

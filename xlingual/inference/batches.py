@@ -1,4 +1,4 @@
-"""Rows of tokens into padded batches that waste little: sorted by length, under a token budget."""
+"""Rows of tokens through a model: padded batches under a token budget, logits without padding."""
 
 from __future__ import annotations
 
@@ -7,36 +7,18 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from xlingual.data.batching import map_batches, token_budget_batches
+
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["Encoded", "Session", "run_batches", "token_budget_batches"]
+__all__ = ["Encoded", "Session", "run_batches"]
 
 Encoded: TypeAlias = Mapping[str, list[int]]
 """One tokenised row: ``input_ids``, ``attention_mask`` and what else the tokenizer makes."""
 
 Session: TypeAlias = Callable[[dict[str, np.ndarray]], np.ndarray]
 """A model that runs: int64 arrays of (rows, length) by input name -> float32 logits."""
-
-
-def token_budget_batches(lengths: Sequence[int], *, budget: int) -> Iterator[list[int]]:
-    """Positions of rows in batches of at most ``budget`` tokens, padding included.
-
-    The longest rows come first, so that a batch which does not fit into the memory fails at once.
-    A row that is longer than the budget is a batch of its own.
-
-    Args:
-        lengths: Tokens of each row.
-        budget: The most that rows x longest row of a batch may be.
-    """
-    batch: list[int] = []
-    for position in np.argsort(-np.asarray(lengths, dtype=np.int64), kind="stable").tolist():
-        if batch and (len(batch) + 1) * lengths[batch[0]] > budget:
-            yield batch
-            batch = []
-        batch.append(position)
-    if batch:
-        yield batch
 
 
 def run_batches(
@@ -51,17 +33,16 @@ def run_batches(
     Shape:
         (labels,) a row from a model that classifies texts, (length, labels) from one that tags.
     """
-    logits: list[np.ndarray] = [np.empty(0)] * len(rows)
     lengths = [len(row["input_ids"]) for row in rows]
     on_the_left = tokenizer.padding_side == "left"
-    for batch in token_budget_batches(lengths, budget=budget):
+
+    def run(batch: list[int]) -> Iterator[np.ndarray]:
         output = session(_pad([rows[position] for position in batch], tokenizer))
-        for position, answer in zip(batch, output, strict=True):
-            if answer.ndim == 2:
-                length = lengths[position]
-                answer = answer[-length:] if on_the_left else answer[:length]
-            logits[position] = answer
-    return logits
+        for position, logits in zip(batch, output, strict=True):
+            own = slice(-lengths[position], None) if on_the_left else slice(lengths[position])
+            yield logits[own] if logits.ndim == 2 else logits
+
+    return map_batches(token_budget_batches(lengths, budget=budget), run)
 
 
 def _pad(rows: Sequence[Encoded], tokenizer: PreTrainedTokenizerBase) -> dict[str, np.ndarray]:

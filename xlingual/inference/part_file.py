@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from xlingual.errors import OutputError
+from xlingual.writing import write_json
 
 __all__ = ["PartFile", "fingerprint"]
 
@@ -180,12 +181,7 @@ class PartFile:
             "counts": self.counts,
             "origin": self.origin,
         }
-        beside = self.record_path.with_name(f"{self.record_path.name}.new")
-        with beside.open("w", encoding="utf-8") as file:
-            file.write(json.dumps(content, ensure_ascii=False, indent=2) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, self.record_path)
+        write_json(self.record_path, content)
 
     def _failure(self, error: OSError) -> OutputError:
         safe = f"; {self.num_rows:,} rows are safe in {self.path}" if self.num_rows else ""

@@ -20,6 +20,7 @@ from xlingual.config.options import ADAPTERS
 from xlingual.errors import ConfigError, ModelLoadError
 from xlingual.models.parts import head_module_names
 from xlingual.tasks import Task
+from xlingual.writing import write_json
 
 __all__ = [
     "ADAPTER_TENSOR",
@@ -208,9 +209,7 @@ def write_readable_config(folder: str | Path) -> None:
     """Write ``config.json`` without escapes; transformers writes Chinese characters as such."""
     config = Path(folder) / "config.json"
     if config.is_file():
-        content = json.loads(config.read_text(encoding="utf-8"))
-        text = json.dumps(content, ensure_ascii=False, indent=2) + "\n"
-        config.write_text(text, encoding="utf-8")
+        write_json(config, json.loads(config.read_text(encoding="utf-8")))
 
 
 def _complete_adapter_file(model: peft.PeftModel, path: Path) -> None:
@@ -242,7 +241,7 @@ def _name_revision(model: peft.PeftModel, path: Path) -> None:
     if commit and path.is_file():
         content = json.loads(path.read_text(encoding="utf-8"))
         content["revision"] = commit
-        path.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        write_json(path, content)
 
 
 def base_fingerprint(model: peft.PeftModel) -> str:

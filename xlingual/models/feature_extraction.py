@@ -18,12 +18,14 @@ from torch import nn
 from transformers import PreTrainedTokenizerBase
 
 from xlingual.data import encode
+from xlingual.data.batching import map_batches, sorted_batches
 from xlingual.errors import ConfigError, DataError
 from xlingual.labels import LabelSpace
 from xlingual.models.checks import check_model
 from xlingual.models.features import FeatureTap
 from xlingual.models.parts import base_model_of
 from xlingual.tasks import SEQUENCE, Task
+from xlingual.writing import new_file
 
 __all__ = ["POOLINGS", "extract_features"]
 
@@ -100,9 +102,8 @@ def extract_features(
         )
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        save_file({"features": features}, partial)
-        partial.replace(path)  # a run that is stopped leaves no half of a file behind
+        with new_file(path) as beside:
+            save_file({"features": features}, beside)
     return features
 
 
@@ -119,33 +120,30 @@ def _compute(
     batch_size: int,
 ) -> NDArray[np.float32]:
     was_training, device = model.training, next(model.parameters()).device
-    order = np.argsort([-len(ids) for ids in inputs["input_ids"]], kind="stable")
     tap = FeatureTap(model) if pooling == "head" else None
-    parts = []
+
+    def features_of(rows: list[int]) -> NDArray[np.float32]:
+        batch: Any = tokenizer.pad(
+            {name: [values[row] for row in rows] for name, values in inputs.items()},
+            return_tensors="pt",
+        ).to(device)
+        if tap is not None:
+            model(**batch)
+            features = tap.take()
+        else:
+            hidden = base_model_of(model).base_model(**batch).last_hidden_state
+            mask = batch["attention_mask"].unsqueeze(-1).to(hidden.dtype)
+            features = (hidden * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
+        return features.float().cpu().numpy()
+
+    lengths = [len(ids) for ids in inputs["input_ids"]]
     model.eval()
     try:
-        for start in range(0, len(order), batch_size):
-            rows = order[start : start + batch_size]
-            batch: Any = tokenizer.pad(
-                {name: [values[row] for row in rows] for name, values in inputs.items()},
-                return_tensors="pt",
-            ).to(device)
-            if tap is not None:
-                model(**batch)
-                features = tap.take()
-            else:
-                hidden = base_model_of(model).base_model(**batch).last_hidden_state
-                mask = batch["attention_mask"].unsqueeze(-1).to(hidden.dtype)
-                features = (hidden * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
-            parts.append(features.float().cpu().numpy())
+        return np.stack(map_batches(sorted_batches(lengths, batch_size=batch_size), features_of))
     finally:
         model.train(was_training)
         if tap is not None:
             tap.remove()
-    sorted_features = np.concatenate(parts)
-    features_in_order = np.empty_like(sorted_features)
-    features_in_order[order] = sorted_features
-    return features_in_order
 
 
 def _key(model: nn.Module, inputs: Mapping[str, list[list[int]]], pooling: str) -> str:

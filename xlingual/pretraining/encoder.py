@@ -16,9 +16,10 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from xlingual.data.batching import map_batches, sorted_batches
 from xlingual.data.bitext import Bitext
-from xlingual.errors import OutputError
 from xlingual.pretraining.noise import pad_rows, to_tensors
+from xlingual.writing import new_folder
 
 __all__ = ["build_encoder", "embed_sentences", "mean_pool", "retrieval_accuracy", "save_encoder"]
 
@@ -95,23 +96,17 @@ def save_encoder(
         OutputError: The folder cannot be written.
     """
     folder = Path(folder)
-    beside = folder.with_name(folder.name + ".new")
     state = {
         name: _to_half(tensor)
         for name, tensor in model.state_dict().items()
         if name != "decoder.weight"  # tied to the embeddings
     }
-    try:
-        shutil.rmtree(beside, ignore_errors=True)
+    with new_folder(folder, replace=True) as beside:
         model.save_pretrained(beside, state_dict=state)
         tokenizer.save_pretrained(beside)
         (beside / "model.safetensors").chmod(0o644)  # written for the owner alone
         if (folder / "README.md").exists():
             shutil.copy2(folder / "README.md", beside / "README.md")
-        shutil.rmtree(folder, ignore_errors=True)
-        beside.rename(folder)
-    except OSError as error:
-        raise OutputError(f"cannot write the encoder to {folder}: {error}") from error
     return folder
 
 
@@ -142,19 +137,18 @@ def embed_sentences(
     device = next(model.parameters()).device
     encoded = tokenizer(list(texts), truncation=True, max_length=max_length).input_ids
     rows = [np.asarray(row, dtype=np.int32) for row in encoded]
-    order = np.argsort([len(row) for row in rows], kind="stable")
-    vectors: list[NDArray[np.float32]] = [np.empty(0, dtype=np.float32)] * len(rows)
-    was_training = model.training
-    model.eval()
-    for start in range(0, len(order), batch_size):
-        chosen = order[start : start + batch_size]
+
+    def embed(chosen: list[int]) -> NDArray[np.float32]:
         ids, mask = to_tensors(
             *pad_rows([rows[i] for i in chosen], tokenizer.pad_token_id), device=device
         )
         pooled = mean_pool(model(input_ids=ids, attention_mask=mask).last_hidden_state, mask)
-        unit = nn.functional.normalize(pooled.float(), dim=-1).cpu().numpy()
-        for index, vector in zip(chosen, unit, strict=True):
-            vectors[index] = vector
+        return nn.functional.normalize(pooled.float(), dim=-1).cpu().numpy()
+
+    was_training = model.training
+    model.eval()
+    lengths = [len(row) for row in rows]
+    vectors = map_batches(sorted_batches(lengths, batch_size=batch_size), embed)
     model.train(was_training)
     return np.stack(vectors)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from xlingual.config.weights import parse_path_weights
 from xlingual.data.bitext import Bitext, open_text, read_bitext
 from xlingual.data.dictionary import DictionaryEntry, dictionary_pairs, read_dictionary
 from xlingual.errors import ConfigError, DataError
@@ -45,24 +46,16 @@ class PretrainingSources:
 
 
 def parse_weighted_paths(spec: str) -> list[tuple[Path, float]]:
-    """Read ``path[*weight],path[*weight]``; a weight not given is 1.
+    """Read ``--bitext path[*weight],path[*weight]``; a weight that is not given is 1.
 
     Raises:
-        ConfigError: A weight is not a number >= 0, or a file does not exist.
+        ConfigError: A weight is not a number above 0, or a file does not exist.
     """
-    parsed = []
-    for entry in filter(None, (part.strip() for part in spec.split(","))):
-        path, _, weight = entry.rpartition("*") if "*" in entry else (entry, "", "1")
-        try:
-            value = float(weight)
-        except ValueError:
-            value = -1.0
-        if value < 0:
-            raise ConfigError(f"expected path*weight with a weight >= 0, got {entry!r}")
-        if not Path(path).is_file():
-            raise ConfigError(f"no such file: {path!r} (in {spec!r})")
-        parsed.append((Path(path), value))
-    return parsed
+    files = [(Path(path), weight) for path, weight in parse_path_weights(spec, flag="--bitext")]
+    for path, _ in files:
+        if not path.is_file():
+            raise ConfigError(f"no such file: {str(path)!r} (in {spec!r})")
+    return files
 
 
 def read_sources(

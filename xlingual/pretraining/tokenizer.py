@@ -30,8 +30,8 @@ from tokenizers import (
 )
 from transformers import PreTrainedTokenizerFast
 
-from xlingual.data.bitext import HAN
 from xlingual.errors import ConfigError, require
+from xlingual.languages import HAN, HAN_CHARACTER
 
 __all__ = ["SPECIAL_TOKENS", "train_tokenizer"]
 
@@ -277,4 +277,4 @@ def _by_score(piece: list[Any]) -> tuple[float, str]:
 
 
 def _is_chinese(piece: str) -> bool:
-    return any("\u3400" <= c <= "\u9fff" or "\uf900" <= c <= "\ufaff" for c in piece)
+    return HAN_CHARACTER.search(piece) is not None

@@ -26,6 +26,7 @@ from xlingual.reporting.tokenizer_fit import TokenizerFit, tokenizer_fit
 from xlingual.tasks import IGNORE_INDEX
 from xlingual.transfer import correct_label_shift, ngram_agreement
 from xlingual.transfer.loop.learner import Learner
+from xlingual.writing import write_json
 
 logger = logging.getLogger(__name__)
 
@@ -162,10 +163,10 @@ def write_report(
         results.update(fit.to_results(f"fit_{name}_"))
         for problem in fit.problems:
             logger.warning("%s: %s", name, problem)
-    _write_json(folder / "all_results.json", results)
+    write_json(folder / "all_results.json", results)
     (folder / "calibration.json").unlink(missing_ok=True)  # of a run that is overwritten
     if report.calibration is not None:
-        _write_json(folder / "calibration.json", report.calibration.to_dict())
+        write_json(folder / "calibration.json", report.calibration.to_dict())
     (folder / "run_config.yaml").write_text(
         yaml.safe_dump(plain, allow_unicode=True, sort_keys=True), encoding="utf-8"
     )
@@ -179,11 +180,6 @@ def write_report(
             label_space=report.label_space,
         )
     write_card(folder, report, config=plain, rows=rows, fits=fits, data=data)
-
-
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    text = json.dumps(content, ensure_ascii=False, indent=2)
-    path.write_text(text + "\n", encoding="utf-8")
 
 
 def _plain_config(*parts: Any) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What leaves a run: checked for lost parameters, read back, and never half-written."""
 
-from xlingual.saving.beside import clear_unfinished, folder_beside, whole_checkpoint, write_errors
+from xlingual.saving.beside import clear_unfinished, folder_beside, whole_checkpoint
 from xlingual.saving.completeness import check_complete
 from xlingual.saving.merging import merge_adapter
 from xlingual.saving.readback import check_read_back
@@ -14,5 +14,4 @@ __all__ = [
     "folder_beside",
     "merge_adapter",
     "whole_checkpoint",
-    "write_errors",
 ]

@@ -7,14 +7,15 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
-from safetensors import SafetensorError
-from transformers.trainer_utils import rotate_checkpoints
+from accelerate import Accelerator
+from transformers import TrainerState, TrainingArguments
 
-from xlingual.errors import OutputError, SaveError, XlingualError
+from xlingual.errors import SaveError
+from xlingual.writing import write_errors
 
-__all__ = ["clear_unfinished", "folder_beside", "whole_checkpoint", "write_errors"]
+__all__ = ["CheckpointedRun", "clear_unfinished", "folder_beside", "whole_checkpoint"]
 
 # A push to a hub leaves out names that begin so, and no search for checkpoints finds them.
 _BESIDE = "_writing"
@@ -27,29 +28,10 @@ _RESULT_FILES = (
     "adapter_config.json", "adapter_model.safetensors", "config.json", "model*.safetensors",
     "model.safetensors.index.json",
 )  # fmt: skip
-_TORCH_WRITER = ("PytorchStreamWriter", "inline_container", "unexpected pos", "iostream error")
-
-
-@contextmanager
-def write_errors(target: str | Path) -> Iterator[None]:
-    """Turn what a full or broken disk makes the writers raise into one error.
-
-    Raises:
-        OutputError: Says where and why, and how to go on.
-    """
-    try:
-        yield
-    except XlingualError:
-        raise
-    except (OSError, SafetensorError, RuntimeError) as error:
-        text = str(error).strip().splitlines() or [type(error).__name__]
-        is_writer = any(sign in str(error) for sign in _TORCH_WRITER)
-        if isinstance(error, RuntimeError) and not is_writer:
-            raise
-        raise OutputError(
-            f"{target} cannot be written ({text[0]}); what was there before is whole: free space "
-            "on the disk or mend its permissions, and go on with --resume_from_checkpoint true"
-        ) from error
+_ADVICE = (
+    "what was there before is whole: free space on the disk or mend its permissions, and go on "
+    "with --resume_from_checkpoint true"
+)
 
 
 def clear_unfinished(folder: str | Path) -> None:
@@ -72,7 +54,7 @@ def folder_beside(folder: Path) -> Iterator[Path]:
     """
     beside = folder / _BESIDE / "result"
     try:
-        with write_errors(folder):
+        with write_errors(folder, advice=_ADVICE):
             clear_unfinished(folder)
             beside.mkdir(parents=True)
             yield beside
@@ -99,37 +81,51 @@ def _publish(beside: Path, folder: Path) -> None:
                 stale.unlink()
 
 
-@contextmanager
-def whole_checkpoint(trainer: Any, trial: Any) -> Iterator[None]:
-    """Let ``Trainer._save_checkpoint`` write beside; rename when every process has written.
+class CheckpointedRun(Protocol):
+    """What the writing of a checkpoint asks of a trainer; transformers' ``Trainer`` has it all."""
 
-    The rotation of ``save_total_limit`` and a push to the hub come after the renaming.
+    @property
+    def args(self) -> TrainingArguments:
+        """Whether this process saves."""
+
+    @property
+    def state(self) -> TrainerState:
+        """Names the best checkpoint."""
+
+    @property
+    def accelerator(self) -> Accelerator:
+        """Knows the other processes."""
+
+
+@contextmanager
+def whole_checkpoint(run: CheckpointedRun, target: Path) -> Iterator[Path]:
+    """A folder beside to write a checkpoint below; renamed when every process has written.
+
+    Args:
+        run: The run whose checkpoint it is; all its processes come here.
+        target: The folder of the checkpoint, ``.../checkpoint-8``.
+
+    Yields:
+        The folder that is to hold ``checkpoint-8`` at the end of the block.
 
     Raises:
         OutputError: The disk is full or cannot be written; earlier checkpoints are whole.
     """
-    folder = Path(trainer._get_output_dir(trial=trial))
-    target = folder / f"checkpoint-{trainer.state.global_step}"
+    folder, accelerator = target.parent, run.accelerator
     beside = folder / _BESIDE / target.name
-    accelerator = trainer.accelerator
     if accelerator.is_local_main_process:
         clear_unfinished(folder)
     accelerator.wait_for_everyone()
-    pushed: list[str] = []
-    trainer._get_output_dir = lambda trial: str(beside.parent)
-    trainer._push_from_checkpoint = pushed.append
     try:
-        with write_errors(target):
-            yield
-            _name_best(trainer, folder, beside)
+        with write_errors(target, advice=_ADVICE):
+            yield beside.parent
+            _name_best(run, folder, beside)
     except BaseException:
         if accelerator.is_local_main_process:
             clear_unfinished(folder)
         raise
-    finally:
-        del trainer._get_output_dir, trainer._push_from_checkpoint
     accelerator.wait_for_everyone()
-    with write_errors(target):
+    with write_errors(target, advice=_ADVICE):
         # The main process first: on a shared disk the first processes of other nodes find
         # nothing left to rename, on a disk of their own they find their random states.
         if accelerator.is_main_process:
@@ -140,26 +136,17 @@ def whole_checkpoint(trainer: Any, trial: Any) -> Iterator[None]:
         accelerator.wait_for_everyone()
         if accelerator.is_local_main_process:
             clear_unfinished(folder)
-    if pushed:
-        trainer._push_from_checkpoint(str(target))
-    if trainer.args.should_save:
-        rotate_checkpoints(
-            output_dir=str(folder),
-            save_total_limit=trainer.args.save_total_limit,
-            best_model_checkpoint=trainer.state.best_model_checkpoint,
-            use_mtime=True,
-        )
 
 
-def _name_best(trainer: Any, folder: Path, beside: Path) -> None:
+def _name_best(run: CheckpointedRun, folder: Path, beside: Path) -> None:
     """The best checkpoint by the name it will have, in the state of the run and on disk."""
-    state = trainer.state
+    state = run.state
     if not state.best_global_step:
         return
     best = folder / f"checkpoint-{state.best_global_step}"
     if best.name == beside.name or best.exists():
         state.best_model_checkpoint = str(best)
-    if trainer.args.should_save:
+    if run.args.should_save:
         state.save_to_json(str(beside / _STATE))
 
 

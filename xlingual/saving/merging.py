@@ -22,9 +22,9 @@ from xlingual.models.adapters import (
 )
 from xlingual.models.checks import check_model
 from xlingual.models.loading import quiet_load_report
-from xlingual.saving.beside import write_errors
 from xlingual.saving.completeness import check_complete, plain_name
 from xlingual.saving.readback import check_read_back, logits_of, probe_batch
+from xlingual.writing import check_empty, new_folder
 
 __all__ = ["merge_adapter"]
 
@@ -55,30 +55,24 @@ def merge_adapter(folder: str | Path, output_dir: str | Path) -> Path:
     """
     folder, output = Path(folder).expanduser(), Path(output_dir).expanduser()
     config = _adapter_config(folder)
-    beside = _place_beside(output)
-    try:
-        model, base = _load(folder, config)
-        tokenizer = AutoTokenizer.from_pretrained(
-            folder if (folder / "tokenizer_config.json").is_file() else base
-        )
-        check_model(model, tokenizer, default=None)
-        batch = probe_batch(tokenizer)
-        expected = logits_of(model, batch)
-        merged = _merged(model)
-        with write_errors(output):
-            merged.save_pretrained(beside)
-            tokenizer.save_pretrained(beside)
-            write_readable_config(beside)
-            _carry(folder, beside)
-            check_complete(merged, beside)
-            name = _auto_class(config)
-            check_read_back(merged, beside, batch=batch, auto_class=name, tolerance=1e-5)
-            check_equal(expected, logits_of(merged, batch), folder)
-            if output.is_dir():
-                output.rmdir()
-            beside.rename(output)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+    check_empty(output)
+    model, base = _load(folder, config)
+    tokenizer = AutoTokenizer.from_pretrained(
+        folder if (folder / "tokenizer_config.json").is_file() else base
+    )
+    check_model(model, tokenizer, default=None)
+    batch = probe_batch(tokenizer)
+    expected = logits_of(model, batch)
+    merged = _merged(model)
+    with new_folder(output) as beside:
+        merged.save_pretrained(beside)
+        tokenizer.save_pretrained(beside)
+        write_readable_config(beside)
+        _carry(folder, beside)
+        check_complete(merged, beside)
+        name = _auto_class(config)
+        check_read_back(merged, beside, batch=batch, auto_class=name, tolerance=1e-5)
+        check_equal(expected, logits_of(merged, batch), folder)
     return output
 
 
@@ -121,19 +115,6 @@ def _auto_class(config: dict[str, Any]) -> str:
             f"the adapter's task_type is {config.get('task_type')!r}; expected {' or '.join(kinds)}"
         )
     return f"AutoModelFor{kind}"
-
-
-def _place_beside(output: Path) -> Path:
-    """An empty folder beside the output, which is refused where it holds anything."""
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise OutputError(
-            f"{output} is not an empty folder, and nothing is overwritten; give another output"
-        )
-    beside = output.absolute().parent / f".{output.absolute().name}.writing"
-    with write_errors(output):
-        shutil.rmtree(beside, ignore_errors=True)  # of a merge that was killed
-        beside.mkdir(parents=True)
-    return beside
 
 
 def _load(folder: Path, config: dict[str, Any]) -> tuple[peft.PeftModel, str]:

@@ -5,28 +5,60 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+from accelerate import Accelerator
 from torch import Tensor
+from transformers import PreTrainedTokenizerBase
 
+from xlingual.config.training import TransferArguments
 from xlingual.models.adapters import complete_saved_model
 from xlingual.saving.completeness import check_complete
 from xlingual.saving.readback import check_read_back, probe_batch
+from xlingual.tasks import Task
 
-__all__ = ["finish_saved"]
+__all__ = ["SavedTrainer", "finish_saved"]
 
 logger = logging.getLogger(__name__)
 
 _NUM_ROWS = 4  # of each set
 
 
+class SavedTrainer(Protocol):
+    """What the checks of a saved model ask of its trainer; ``TransferTrainer`` is one.
+
+    Attributes:
+        args: Whether a base is saved beside an adapter, and whether the folder is read back.
+        model: The trained model in its wrappers.
+        accelerator: Takes them off.
+        task: The class that the folder is to be loaded by.
+        new_parameters: Names of those that no checkpoint gave.
+        processing_class: The tokenizer.
+        train_dataset: Encoded rows to compare answers on, or None.
+        eval_dataset: The same, one set or several by name.
+        is_fsdp_enabled: Whether the model lies in shards.
+        is_deepspeed_enabled: The same.
+    """
+
+    args: TransferArguments
+    model: Any
+    accelerator: Accelerator
+    task: Task
+    new_parameters: frozenset[str]
+    processing_class: PreTrainedTokenizerBase
+    train_dataset: Any
+    eval_dataset: Any
+    is_fsdp_enabled: bool
+    is_deepspeed_enabled: bool
+
+
 def finish_saved(
-    trainer: Any, folder: Path, state: Mapping[str, Tensor] | None, *, is_final: bool
+    trainer: SavedTrainer, folder: Path, state: Mapping[str, Tensor] | None, *, is_final: bool
 ) -> None:
     """Make a folder load by itself, and refuse it where it has lost anything.
 
     Args:
-        trainer: A ``TransferTrainer`` that has written its model there; the main process.
+        trainer: It has written its model there; the main process.
         folder: Where.
         state: The whole state where it was gathered; empty where DeepSpeed keeps its shards.
         is_final: A result, which is also read back; a checkpoint is not.
@@ -47,7 +79,7 @@ def finish_saved(
         new_parameters=trainer.new_parameters,
         state=state if is_sharded else None,
     )
-    if not is_final or not getattr(args, "verify_save", True):
+    if not is_final or not args.verify_save:
         return
     if is_sharded:
         logger.info("the model is in shards: its folder is checked but not read back")
@@ -60,7 +92,7 @@ def finish_saved(
     )
 
 
-def _rows(trainer: Any) -> list[dict[str, Any]]:
+def _rows(trainer: SavedTrainer) -> list[dict[str, Any]]:
     sets = trainer.eval_dataset
     sets = [trainer.train_dataset, *(sets.values() if isinstance(sets, dict) else [sets])]
     return [rows[i] for rows in sets if rows is not None for i in range(min(_NUM_ROWS, len(rows)))]

@@ -87,8 +87,9 @@ def make_objective(
     transfer_loss: TransferLoss | Sequence[TransferLoss] | None,
 ) -> Objective:
     """The loss of a step; a transfer loss becomes part of the model."""
+    pad_token_id = int(tokenizer.pad_token_id or 0)
     if isinstance(transfer_loss, Sequence):
-        transfer_loss = CombinedLoss(transfer_loss)
+        transfer_loss = CombinedLoss(transfer_loss, pad_token_id=pad_token_id)
     if transfer_loss is not None and args.ddp_find_unused_parameters is None:
         # DDP looks for unused parameters at the end of the forward pass, before the loss has used
         # its own, and would then count them twice.
@@ -103,7 +104,7 @@ def make_objective(
         label_smoothing=args.label_smoothing_factor,
         soft_label_weight=args.soft_label_weight,
         kd_temperature=args.kd_temperature,
-        pad_token_id=int(tokenizer.pad_token_id or 0),
+        pad_token_id=pad_token_id,
     )
 
 

@@ -1,16 +1,19 @@
-"""What the trainer does around its steps: the sampler's epoch, averages, and embeddings."""
+"""The trainer's own callbacks: the sampler's epoch, parts of the loss, averages, embeddings."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
+from accelerate import Accelerator
+from torch import Tensor
 from transformers import Trainer, TrainerCallback
 
 from xlingual.transfer.loop.averaging import WeightAverage, snapshot_steps
 from xlingual.transfer.model.embedding_propagation import propagate_embeddings
 
-__all__ = ["AverageWeights", "PropagateEmbeddings", "SetEpoch"]
+__all__ = ["AverageWeights", "LossParts", "PropagateEmbeddings", "SetEpoch"]
 
 
 class SetEpoch(TrainerCallback):
@@ -27,6 +30,50 @@ class SetEpoch(TrainerCallback):
         """Pass the epoch on."""
         if self.trainer.train_sampler is not None:
             self.trainer.train_sampler.set_epoch(int(state.epoch))
+
+
+class LossParts(TrainerCallback):
+    """The means of the loss's parts, and of other numbers by batch, since they were last logged.
+
+    The sums stay on the device: nothing waits for it between two lines of the log. As with the
+    loss itself, a resumed run begins a new mean.
+    """
+
+    def __init__(self) -> None:
+        self._sums: dict[str, Tensor] = {}
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Forget what an earlier run did not log."""
+        self._sums = {}
+
+    def add(self, values: Mapping[str, Tensor], *, weight: float) -> None:
+        """Count a batch in.
+
+        Args:
+            values: Scalars by name; one that is not finite is left out of its mean.
+            weight: The batch's share of its step.
+        """
+        stacked = torch.stack([value.float() for value in values.values()])
+        is_finite = stacked.isfinite()
+        counted = torch.stack([stacked.where(is_finite, 0.0), is_finite.float()], dim=1) * weight
+        for name, pair in zip(values, counted, strict=True):
+            self._sums[name] = self._sums[name] + pair if name in self._sums else pair
+
+    def take_means(self, accelerator: Accelerator) -> dict[str, float]:
+        """The means over all processes, and begin anew; called on every process.
+
+        A name without a single finite value is left out.
+        """
+        if not self._sums:
+            return {}
+        names = list(self._sums)
+        totals: Any = accelerator.reduce(torch.stack(list(self._sums.values())), reduction="sum")
+        self._sums = {}
+        return {
+            name: total / weight
+            for name, (total, weight) in zip(names, totals.tolist(), strict=True)
+            if weight
+        }
 
 
 class AverageWeights(TrainerCallback):

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from datasets import Dataset
 
+from xlingual.config.weights import parse_name_weights
 from xlingual.errors import ConfigError
 from xlingual.labels import LabelSpace
 from xlingual.tasks import Task
@@ -44,18 +45,9 @@ def resolve_class_weights(
     if spec == "auto":
         return _inverse_frequency(dataset, task=task, label_space=label_space)
     weights = torch.ones(len(label_space))
-    for part in spec.split(","):
-        name, equals, value = part.partition("=")
-        try:
-            weight = float(value)
-        except ValueError:
-            weight = -1.0
-        if not equals or not 0 < weight < float("inf"):
-            raise ConfigError(
-                "--class_weights takes none, auto, or positive weights by name such as "
-                f"'negative=2,neutral=1'; got {part!r}"
-            )
-        weights[label_space.id_of(name.strip())] = weight
+    named = parse_name_weights(spec, flag="--class_weights takes none, auto, or")
+    for name, weight in named.items():
+        weights[label_space.id_of(name)] = weight
     return weights
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -15,7 +15,7 @@ from xlingual.models.features import FeatureTap
 from xlingual.tasks import IGNORE_INDEX, Task, is_labelled
 from xlingual.transfer.loss.base import LossInputs, TransferLoss, join_rows, model_inputs
 
-__all__ = ["Objective", "num_taught", "soft_loss_per_row"]
+__all__ = ["BatchLoss", "Objective", "num_taught", "soft_loss_per_row"]
 
 _LOSS = "transfer_loss."
 _LOSS_FILE = "transfer_loss.safetensors"
@@ -60,6 +60,22 @@ def num_taught(batch: Mapping[str, Tensor]) -> Tensor:
     return labelled.sum()
 
 
+class BatchLoss(NamedTuple):
+    """What a batch costs.
+
+    Attributes:
+        task: The sum of the weighted row losses.
+        transfer: The transfer loss of the batch, 0 without one.
+        metrics: The transfer loss by its parts, and what else it has for the log.
+        outputs: The model's output for the batch's own rows.
+    """
+
+    task: Tensor
+    transfer: Tensor
+    metrics: dict[str, Tensor]
+    outputs: Any
+
+
 class Objective:
     r"""The loss of one batch from one forward pass.
 
@@ -76,7 +92,7 @@ class Objective:
         label_smoothing: For hard labels.
         soft_label_weight: :math:`\alpha` of rows that have both kinds of label.
         kd_temperature: Softens both sides of soft labels.
-        pad_token_id: Fills rows that are joined to a longer batch.
+        pad_token_id: The tokenizer's; it fills rows that are joined to a longer batch.
     """
 
     def __init__(
@@ -89,7 +105,7 @@ class Objective:
         label_smoothing: float = 0.0,
         soft_label_weight: float = 0.5,
         kd_temperature: float = 1.0,
-        pad_token_id: int = 0,
+        pad_token_id: int,
     ) -> None:
         self.task = task
         self.class_weights = class_weights
@@ -111,13 +127,8 @@ class Objective:
 
     def __call__(
         self, model: nn.Module, inputs: Mapping[str, Tensor], *, step: int, progress: float
-    ) -> tuple[Tensor, Tensor, Any]:
-        """Run the model on a batch.
-
-        Returns:
-            The sum of the weighted row losses, the transfer loss of the batch, and the model's
-            output for the batch's own rows.
-        """
+    ) -> BatchLoss:
+        """Run the model on a batch."""
         rows = model_inputs(inputs)
         size = len(inputs["labels"])
         loss = self.transfer_loss if model.training else None
@@ -128,7 +139,7 @@ class Objective:
         logits = outputs.logits
         features = self.tap.take() if self.tap is not None else None
         outputs.logits = logits[:size]
-        regularizer = logits.new_zeros(())
+        regularizer, metrics = logits.new_zeros(()), {}
         if loss is not None:
             regularizer = loss(
                 LossInputs(
@@ -141,10 +152,11 @@ class Objective:
                     progress=progress,
                 )
             )
+            metrics = loss.metrics(regularizer)
         row_losses = self._row_losses(logits[:size], inputs)
         if loss is not None:
             row_losses = loss.scale_rows(row_losses, inputs)
-        return row_losses.sum(), regularizer, outputs
+        return BatchLoss(row_losses.sum(), regularizer, metrics, outputs)
 
     def split_state(
         self, model: nn.Module, state: dict[str, Tensor] | None, folder: str | Path

@@ -8,6 +8,7 @@ import numpy as np
 from datasets import Dataset
 from transformers import EvalPrediction, Trainer
 
+from xlingual.data.batching import longest_first
 from xlingual.evaluation import LabelPredictions, classification_scores, multi_label_scores
 from xlingual.labels import LabelSpace
 from xlingual.models.memory import peak_memory_mib
@@ -20,10 +21,9 @@ __all__ = ["predict_in_order", "quick_scores", "training_costs"]
 def predict_in_order(trainer: Trainer, encoded: Dataset, *, task: Task) -> LabelPredictions:
     """Predict encoded rows and give the results in the order of the rows.
 
-    Rows are read longest first, so that a batch pads little and a batch that is too large for the
-    memory fails at once.
+    Rows are read longest first.
     """
-    order = np.argsort(encoded["length"][:], kind="stable")[::-1]
+    order = longest_first(encoded["length"][:])
     place = np.argsort(order)
     metrics, trainer.compute_metrics = trainer.compute_metrics, None  # rows may have no labels
     try:

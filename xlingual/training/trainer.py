@@ -29,7 +29,7 @@ from xlingual.labels import LabelSpace
 from xlingual.models.checks import check_model
 from xlingual.models.loading import load_tokenizer
 from xlingual.models.parts import copy_weights
-from xlingual.saving import finish_saved, folder_beside, whole_checkpoint
+from xlingual.saving import finish_saved, folder_beside
 from xlingual.tasks import Task, get_task
 from xlingual.training.assembly import (
     EvalDatasets,
@@ -38,10 +38,10 @@ from xlingual.training.assembly import (
     model_with_head,
     selection_metric,
 )
-from xlingual.training.callbacks import AverageWeights, PropagateEmbeddings, SetEpoch
+from xlingual.training.callbacks import AverageWeights, LossParts, PropagateEmbeddings, SetEpoch
+from xlingual.training.checkpointing import CheckpointingTrainer
 from xlingual.training.objective import Objective, num_taught
 from xlingual.training.parameter_groups import parameter_groups
-from xlingual.training.pushing import PushingTrainer
 from xlingual.training.scoring import predict_in_order, quick_scores, training_costs
 from xlingual.transfer.loop.averaging import WeightAverage
 from xlingual.transfer.loss.base import TransferLoss
@@ -49,7 +49,7 @@ from xlingual.transfer.loss.base import TransferLoss
 __all__ = ["TransferTrainer"]
 
 
-class TransferTrainer(PushingTrainer):
+class TransferTrainer(CheckpointingTrainer):
     r"""Fine-tunes an encoder on source (and target) rows; everything else is ``Trainer``'s.
 
     Data sets are given as text: ``Dataset`` in canonical columns (``text``, ``label``, ...), or
@@ -130,7 +130,8 @@ class TransferTrainer(PushingTrainer):
             max_length=args.max_length,
             takes_pairs=self.task.name == "pair",
         )
-        callbacks = [*(callbacks or []), SetEpoch(self)]
+        self.loss_parts = LossParts()
+        callbacks = [*(callbacks or []), SetEpoch(self), self.loss_parts]
         self.average = WeightAverage()
         if args.selection == "average":
             callbacks.append(AverageWeights(self, self.average))
@@ -191,7 +192,7 @@ class TransferTrainer(PushingTrainer):
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> torch.Tensor | tuple[torch.Tensor, Any]:
         """The weighted mean of the row losses over all labelled rows of the step, and the rest."""
-        loss, regularizer, outputs = self.objective(
+        batch = self.objective(
             model,
             inputs,
             step=self._batch_number(),
@@ -199,11 +200,21 @@ class TransferTrainer(PushingTrainer):
         )
         if model.training and num_items_in_batch is not None:
             # The count is that of all processes, over which the gradients are averaged again.
-            loss = loss * self.accelerator.num_processes / num_items_in_batch
-            loss = loss + regularizer / self.current_gradient_accumulation_steps
+            task = batch.task * self.accelerator.num_processes / num_items_in_batch
+            num_batches = self.current_gradient_accumulation_steps
+            loss = task + batch.transfer / num_batches
+            if batch.metrics:
+                parts = {"loss_task": task.detach() * num_batches, **batch.metrics}
+                self.loss_parts.add(parts, weight=1 / num_batches)
         else:
-            loss = loss / num_taught(inputs).clamp(min=1)
-        return (loss, outputs) if return_outputs else loss
+            loss = batch.task / num_taught(inputs).clamp(min=1)
+        return (loss, batch.outputs) if return_outputs else loss
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Log, and beside the training loss its parts."""
+        if "loss" in logs:
+            logs |= self.loss_parts.take_means(self.accelerator)
+        super().log(logs, start_time)
 
     def _batch_number(self) -> int:
         """Counts batches over accumulation and processes; the same after a resume."""
@@ -300,11 +311,6 @@ class TransferTrainer(PushingTrainer):
                 if not is_final:
                     self.average.save(to)
                 finish_saved(self, to, state_dict, is_final=is_final)
-
-    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
-        """Checkpoints are written beside and renamed: a crash leaves the earlier ones whole."""
-        with whole_checkpoint(self, trial):
-            super()._save_checkpoint(model, trial)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         super()._load_from_checkpoint(resume_from_checkpoint, model)

@@ -6,6 +6,7 @@ from .data.few_shot import sample_few_shot as sample_few_shot
 from .data.ngram_view import co_train_labels as co_train_labels, ngram_agreement as ngram_agreement
 from .loop.averaging import average_weights as average_weights
 from .loop.guard import better_on as better_on, safer_of as safer_of
+from .loop.learner import ReadOnce as ReadOnce
 from .loop.self_training import doubling_shares as doubling_shares, self_train as self_train
 from .loop.source_free import (
     adapt_source_free as adapt_source_free,

@@ -3,38 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
-from xlingual.errors import ModelLoadError, OutputError
+from xlingual.errors import ModelLoadError
+from xlingual.writing import write_json
 
-__all__ = ["ID_KEYS", "carry_along", "folder_beside", "read_json", "write_configs", "write_json"]
+__all__ = ["ID_KEYS", "carry_along", "read_json", "write_configs"]
 
 # Weights are written anew; other copies of the vocabulary and other formats would contradict them.
 _LEFT_BEHIND = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".ot", ".onnx",
                 ".onnx.data", ".model", ".spm", ".index.json", ".pkl")  # fmt: skip
 _OLD_VOCABULARIES = {"vocab.txt", "vocab.json", "merges.txt", "added_tokens.json", "tokenizer.json"}
 ID_KEYS = ("_token_id", "_token_ids")
-
-
-def folder_beside(output: Path) -> Path:
-    """A new folder next to the output, to be renamed when it is whole."""
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
-        beside.chmod(0o777 & ~_umask())
-    except OSError as error:
-        raise OutputError(f"cannot write to {output.parent}: {error}") from error
-    return beside
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def carry_along(folder: Path, beside: Path) -> None:
@@ -85,8 +67,3 @@ def read_json(path: Path) -> dict[str, Any]:
     ):
         raise ModelLoadError(f"{path} is no config of a text model: it names no vocab_size")
     return content
-
-
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """JSON in UTF-8, never as escapes."""
-    path.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")

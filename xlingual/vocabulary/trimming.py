@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,16 +13,9 @@ from safetensors import SafetensorError
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerBase
 
-from xlingual.errors import ConfigError, DataError, ModelLoadError, OutputError
+from xlingual.errors import ConfigError, DataError, ModelLoadError
 from xlingual.models.loading import load_tokenizer
-from xlingual.vocabulary.output_folder import (
-    ID_KEYS,
-    carry_along,
-    folder_beside,
-    read_json,
-    write_configs,
-    write_json,
-)
+from xlingual.vocabulary.output_folder import ID_KEYS, carry_along, read_json, write_configs
 from xlingual.vocabulary.pieces import KINDS, rebuild
 from xlingual.vocabulary.selection import Usage, count_scripts, count_usage, select_tokens
 from xlingual.vocabulary.texts import corpus_files, read_texts
@@ -40,6 +32,7 @@ from xlingual.vocabulary.verification import (
     probe_texts,
 )
 from xlingual.vocabulary.weight_rows import cut_weights, stored_parameters, weight_files
+from xlingual.writing import check_empty, new_folder, write_json
 
 __all__ = ["trim_vocabulary"]
 
@@ -94,19 +87,9 @@ def trim_vocabulary(
                  languages=languages, num_tokens=num_tokens)  # fmt: skip
     if files and not plan.usage.num_texts:
         raise DataError(f"{', '.join(files)}: there is no text to read")
-    beside = folder_beside(output)
-    try:
+    with new_folder(output) as beside:
         report = _write(plan, folder, beside, output)
         write_json(beside / "trim_report.json", report.as_dict())
-        if output.is_dir():
-            output.rmdir()
-        beside.rename(output)
-    except (OSError, SafetensorError) as error:
-        if isinstance(error, ModelLoadError | OutputError):
-            raise
-        raise OutputError(f"cannot write the trimmed model to {output}: {error}") from error
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
     warn_of_strangers(report, languages)
     return report
 
@@ -200,8 +183,7 @@ def _check_folders(folder: Path, output: Path) -> None:
         raise ModelLoadError(
             f"{folder}: the weights cannot be read ({error}); copy the model again"
         ) from error
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise OutputError(f"{output} is there and not empty; name another folder, or remove it")
+    check_empty(output)
 
 
 def _tokenizer_of(folder: Path) -> tuple[PreTrainedTokenizerBase, dict[str, Any]]:

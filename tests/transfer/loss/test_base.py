@@ -105,10 +105,11 @@ class Added(TransferLoss):
 
 def test_combined_losses_each_get_their_own_rows():
     parts = [Added(2, 5), Added(0, 1), Added(3, 2)]
-    combined = CombinedLoss(parts)
+    combined = CombinedLoss(parts, pad_token_id=1)
     rows = combined.extra_rows({}, step=0)
     assert rows["input_ids"].shape == (5, 5)
     assert rows["attention_mask"].sum(dim=1).tolist() == [5, 5, 2, 2, 2]
+    assert rows["input_ids"][2].tolist() == [4, 4, 1, 1, 1]
     extra = torch.arange(10.0).reshape(5, 2)
     zeros = torch.zeros(4, 2)
     total = combined(LossInputs(zeros, torch.zeros(4), torch.zeros(4), extra_logits=extra))
@@ -148,3 +149,44 @@ def test_an_unlabelled_batch_trains_on(tmp_path, encoder):
     assert not torch.equal(
         after["transfer_loss.layer.weight"], before["transfer_loss.layer.weight"]
     )
+
+
+class TwoWordsLoss(Added):
+    """A name of two words, and a number of its own."""
+
+    def metrics(self, loss):
+        return {**super().metrics(loss), "num_rows": torch.tensor(2.0)}
+
+
+def test_losses_are_named_by_their_class_and_numbered_where_there_are_several():
+    batch = LossInputs(torch.zeros(4, 2), torch.zeros(4), torch.zeros(4))
+    one = TwoWordsLoss(0, 1)
+    assert one.metrics(one(batch)) == {"loss_two_words": 1, "num_rows": 2}
+    several = CombinedLoss([one, Added(0, 1), TwoWordsLoss(0, 1)], pad_token_id=0)
+    found = several.metrics(several(batch))
+    assert list(found) == [
+        "loss_two_words_1", "num_rows_1", "loss_added", "loss_two_words_2", "num_rows_2",
+    ]  # fmt: skip
+
+
+def test_short_rows_are_filled_with_the_tokenizers_padding(tmp_path, encoder, english):
+    """XLM-R pads with 1; its id 0 is the token that begins a text."""
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+    plain = AutoTokenizer.from_pretrained(encoder)
+    shifted = PreTrainedTokenizerFast(
+        tokenizer_object=plain.backend_tokenizer, pad_token=plain.convert_ids_to_tokens(1)
+    )
+    assert shifted.pad_token_id == 1
+    trainer = TransferTrainer(
+        encoder,
+        arguments(tmp_path),
+        train_dataset=english,
+        processing_class=shifted,
+        transfer_loss=[Added(1, 2), Added(1, 5)],
+    )
+    combined = trainer.objective.transfer_loss
+    rows = combined.extra_rows({}, step=0)
+    assert rows["input_ids"].tolist() == [[4, 4, 1, 1, 1], [4] * 5]
+    assert rows["attention_mask"].tolist() == [[1, 1, 0, 0, 0], [1] * 5]
+    assert trainer.objective.pad_token_id == 1

@@ -68,3 +68,19 @@ def test_half_precision():
         loss = discriminator(rows, DOMAIN, strength=1.0)
     assert loss.dtype == torch.float32
     torch.testing.assert_close(loss, discriminator(rows.float(), DOMAIN, strength=1.0))
+
+
+def test_its_accuracy_is_the_mean_of_the_two_domains():
+    discriminator = DomainDiscriminator(1, 1)
+    with torch.no_grad():
+        for parameter in discriminator.parameters():
+            parameter.fill_(1.0)
+        discriminator.output.bias.fill_(-2.5)  # from 1.5 upwards it says target
+    rows = torch.tensor([[0.0], [0.5], [0.9], [2.0], [3.0], [0.0]])
+    assert discriminator.accuracy.isnan(), "before the first batch"
+    discriminator(rows, torch.tensor([0, 0, 0, 0, 1, 1]), strength=1.0)
+    assert discriminator.accuracy.item() == pytest.approx((3 / 4 + 1 / 2) / 2)
+    assert not discriminator.accuracy.requires_grad
+    discriminator(rows, torch.zeros(6), strength=1.0)
+    assert discriminator.accuracy.isnan(), "no target rows"
+    assert "accuracy" not in discriminator.state_dict()

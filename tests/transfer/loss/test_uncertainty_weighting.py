@@ -97,3 +97,13 @@ def test_what_it_needs(tmp_path, encoder, english):
     )
     with pytest.raises(ConfigError, match="number_groups"):
         trainer.train()
+
+
+def test_the_log_has_the_weights():
+    loss = UncertaintyWeights(2, rate=1.0)
+    with torch.no_grad():
+        loss.theta.copy_(torch.tensor([0.0, 1.0]))
+    found = loss.metrics(torch.tensor(0.0))
+    assert list(found) == ["group_weight_0", "group_weight_1"]
+    assert found["group_weight_0"] == 1
+    assert found["group_weight_1"].item() == pytest.approx(np.exp(-2 * np.tanh(0.5)), rel=1e-5)

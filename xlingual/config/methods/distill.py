@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from xlingual.config.checks import check_threshold
 from xlingual.config.options import option
+from xlingual.config.weights import parse_path_weights
 from xlingual.errors import ConfigError
 
 __all__ = ["DistillArguments"]
@@ -38,19 +39,8 @@ class DistillArguments:
     @property
     def teacher_weights(self) -> dict[str, float]:
         """Weight by teacher, 1 where none was given."""
-        weights: dict[str, float] = {}
-        for part in (self.teachers or "").split(","):
-            path, star, weight = (piece.strip() for piece in part.rpartition("*"))
-            path, weight = (path, weight) if star else (weight, "1")
-            try:
-                value = float(weight)
-            except ValueError:
-                value = 0.0
-            if (part.strip() and not 0 < value < float("inf")) or path in weights:
-                raise ConfigError(
-                    "--teachers takes path[*weight], comma-separated, each path once and each "
-                    f"weight above 0; got {part.strip()!r}"
-                )
-            if path:
-                weights[path] = value
+        given = parse_path_weights(self.teachers or "", flag="--teachers")
+        weights = dict(given)
+        if len(weights) < len(given):
+            raise ConfigError(f"--teachers takes each path once; got {self.teachers!r}")
         return weights

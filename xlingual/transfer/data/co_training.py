@@ -11,7 +11,7 @@ from scipy.special import softmax
 
 from xlingual.data import mix_domains
 from xlingual.transfer.data.ngram_view import co_train_labels
-from xlingual.transfer.loop.learner import Learner
+from xlingual.transfer.loop.learner import Learner, ReadOnce
 from xlingual.transfer.model.linear_head import LinearMap, fit_linear
 from xlingual.transfer.model.linear_self_training import self_train_head
 
@@ -20,7 +20,7 @@ __all__ = ["co_train_head", "co_trained_rows"]
 logger = logging.getLogger(__name__)
 
 
-def co_trained_rows(teacher: Learner, unlabeled: Dataset) -> Dataset | None:
+def co_trained_rows(teacher: Learner, unlabeled: Dataset | ReadOnce) -> Dataset | None:
     """Target rows with the labels of ``co_train_labels``, to train the zero-shot model further on.
 
     The student goes on from the zero-shot model, and on the target alone: one that starts anew ends
@@ -33,13 +33,14 @@ def co_trained_rows(teacher: Learner, unlabeled: Dataset) -> Dataset | None:
     Returns:
         Rows with ``text`` and ``label``; None where the labels are refused.
     """
-    found = co_train_labels(teacher.predict_labels(unlabeled).probs, unlabeled)
+    text = ReadOnce.of(unlabeled)
+    found = co_train_labels(text.predicted_by(teacher).probs, text.rows)
     if found.refused:
         logger.warning("co-training is left out: %s", found.refused)
         return None
-    logger.info("co-training: %d of %d rows", len(found.rows), len(unlabeled))
+    logger.info("co-training: %d of %d rows", len(found.rows), len(text.rows))
     names = teacher.label_space.names
-    chosen = unlabeled.select_columns(["text"]).select(found.rows)
+    chosen = text.rows.select_columns(["text"]).select(found.rows)
     labelled = chosen.add_column("label", [names[label] for label in found.labels])
     return mix_domains({}, {"co_trained": labelled})
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,17 +19,17 @@ from datasets import Dataset
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase, Trainer, TrainingArguments
 
-from xlingual.data.bitext import HAN
+from xlingual.config.presets import preset_for
 from xlingual.errors import DataError, ModelLoadError
+from xlingual.languages import HAN_CHARACTER
 from xlingual.models.checks import check_model
 from xlingual.models.loading import embedded_encoder, load_masked_model, load_tokenizer
 from xlingual.models.parts import count_parameters
+from xlingual.tasks import IGNORE_INDEX
 
 __all__ = ["WholeWordCollator", "continue_pretraining", "word_numbers"]
 
 logger = logging.getLogger(__name__)
-
-_HAN = re.compile(f"[{HAN}]")
 
 
 def continue_pretraining(
@@ -91,8 +90,8 @@ def continue_pretraining(
     max_length = check_model(model, tokenizer, max_length=max_length)
     if learning_rate is None:
         embeddings = count_parameters(model.get_input_embeddings())
-        is_tiny = count_parameters(model) - embeddings < 10_000_000
-        learning_rate = 3e-4 if is_tiny else 5e-5
+        size = count_parameters(model) - embeddings
+        learning_rate = 3e-4 if preset_for(size).name == "tiny" else 5e-5
     output_dir = Path(output_dir)
     args = TrainingArguments(
         output_dir=str(output_dir),
@@ -214,7 +213,7 @@ def _word_starts(text: str) -> NDArray[np.bool_]:
 
 
 def _han(text: str) -> NDArray[np.bool_]:
-    return np.array([bool(_HAN.match(character)) for character in text], dtype=bool)
+    return np.array([bool(HAN_CHARACTER.match(character)) for character in text], dtype=bool)
 
 
 def _has_jieba() -> bool:
@@ -244,7 +243,7 @@ class WholeWordCollator:
             ids[number, :size] = torch.tensor(row["input_ids"])
             attention[number, :size] = 1
             chosen[number, :size] = self._chosen(torch.tensor(row["words"]))
-        labels = torch.where(chosen, ids, -100)
+        labels = torch.where(chosen, ids, IGNORE_INDEX)
         fate = torch.rand(ids.shape)
         ids = torch.where(chosen & (fate < 0.8), int(self.tokenizer.mask_token_id), ids)
         other = torch.randint(len(self.tokenizer), ids.shape)

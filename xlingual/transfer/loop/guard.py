@@ -11,7 +11,7 @@ from datasets import Dataset
 from xlingual.evaluation import LabelPredictions
 from xlingual.transfer.data.ngram_view import ngram_gain
 from xlingual.transfer.data.pseudo_labels import class_change
-from xlingual.transfer.loop.learner import Learner
+from xlingual.transfer.loop.learner import Learner, ReadOnce
 
 __all__ = ["better_on", "safer_of"]
 
@@ -51,7 +51,7 @@ def safer_of(
     teacher: Predictor,
     student: Predictor,
     *,
-    unlabeled: Dataset | None,
+    unlabeled: Dataset | ReadOnce | None,
     source_validation: Dataset | None = None,
     max_source_loss: float = 0.03,
     max_prior_shift: float = 0.2,
@@ -88,7 +88,8 @@ def safer_of(
         lost = (right[0] - right[1]) / len(source_validation)
         signs.append((lost > max_source_loss, f"source accuracy {-100 * lost:+.1f} points"))
     if unlabeled is not None:
-        before, after = (model.predict_labels(unlabeled) for model in (teacher, student))
+        text = ReadOnce.of(unlabeled)
+        before, after = (text.predicted_by(model) for model in (teacher, student))
         shift, agreement = class_change(
             before.predictions, after.predictions, num_labels=before.probs.shape[1]
         )
@@ -96,7 +97,7 @@ def safer_of(
             (shift > max_prior_shift, f"largest class shift {shift:.0%}"),
             (agreement < min_agreement, f"agreement with zero-shot {agreement:.0%}"),
         ]
-        gain = ngram_gain(before.probs, after.predictions, unlabeled)
+        gain = ngram_gain(before.probs, after.predictions, text.rows)
         if gain is not None:
             words = f"agreement with the target's n-grams {100 * gain:+.1f} points"
             signs.append((gain < -max_ngram_loss, words))

@@ -18,7 +18,7 @@ from xlingual.transfer.data.pseudo_labels import (
     predicted_prior,
     with_soft_labels,
 )
-from xlingual.transfer.loop.learner import Fit, Learner
+from xlingual.transfer.loop.learner import Fit, Learner, ReadOnce
 
 __all__ = ["SelfTraining", "doubling_shares", "self_train"]
 
@@ -58,7 +58,7 @@ def self_train(
     fit: Fit,
     teacher: Learner,
     source: Dataset,
-    unlabeled: Dataset,
+    unlabeled: Dataset | ReadOnce,
     *,
     shares: Sequence[float] = (0.2, 0.4, 0.8),
     confidence_threshold: float = 0.8,
@@ -93,11 +93,12 @@ def self_train(
     Raises:
         DataError: There is no target text.
     """
-    if not len(unlabeled):
+    text = ReadOnce.of(unlabeled)
+    if not len(text.rows):
         raise DataError("self-training needs target text; --target_unlabeled has no rows")
     calibrate = calibrate or (lambda probs: probs)
     result = SelfTraining(learner=teacher)
-    probs = teacher.predict_labels(unlabeled).probs
+    probs = text.predicted_by(teacher).probs
     if not gives_one_label(probs):
         result.stopped = "it is for one label a row"
         logger.warning("self-training is left out: %s; the teacher is kept", result.stopped)
@@ -105,7 +106,7 @@ def self_train(
     probs = calibrate(probs)
     first_prior = predicted_prior(probs)
     for number, share in enumerate(shares, start=1):
-        allowed = _agreed(probs, second_teacher, unlabeled)
+        allowed = _agreed(probs, second_teacher, text)
         masked = np.where(allowed[:, None], probs, 0.0)
         chosen = choose_confident(
             masked, share=share, threshold=confidence_threshold, prior=first_prior
@@ -114,12 +115,12 @@ def self_train(
             result.stopped = f"round {number}: sure of {len(chosen)} rows only"
             break
         pseudo = with_soft_labels(
-            unlabeled.select(chosen), probs[chosen], label_space=result.learner.label_space
+            text.rows.select(chosen), probs[chosen], label_space=result.learner.label_space
         )
         student = fit(
             f"self_training_{number}", mix_domains({"source": source}, {"pseudo": pseudo})
         )
-        after = calibrate(student.predict_labels(unlabeled).probs)
+        after = calibrate(text.predicted_by(student).probs)
         agreement = float((after.argmax(1) == probs.argmax(1)).mean())
         prior = predicted_prior(after)
         result.history.append(
@@ -139,10 +140,10 @@ def self_train(
     return result
 
 
-def _agreed(probs: NDArray, second: Learner | None, unlabeled: Dataset) -> NDArray[np.bool_]:
+def _agreed(probs: NDArray, second: Learner | None, text: ReadOnce) -> NDArray[np.bool_]:
     if second is None:
         return np.ones(len(probs), dtype=bool)
-    return probs.argmax(1) == second.predict_labels(unlabeled).probs.argmax(1)
+    return probs.argmax(1) == text.predicted_by(second).probs.argmax(1)
 
 
 def _collapse(prior: NDArray, first: NDArray, agreement: float, max_ratio: float) -> str:

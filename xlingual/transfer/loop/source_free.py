@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 
 from xlingual.data import mix_domains
 from xlingual.errors import ConfigError, DataError
-from xlingual.evaluation import LabelPredictions
 from xlingual.transfer.data.pseudo_labels import predicted_prior
 from xlingual.transfer.loop.guard import safer_of
-from xlingual.transfer.loop.learner import Learner
+from xlingual.transfer.loop.learner import Learner, ReadOnce
 from xlingual.transfer.loss.information_maximization import InformationMaximizationLoss
 
 __all__ = ["SourceFree", "adapt_source_free", "centroid_labels"]
@@ -125,10 +124,10 @@ def adapt_source_free(
         raise DataError("source-free adaptation needs target text; --target_unlabeled has no rows")
     names = teacher.label_space.names
     result = SourceFree(learner=teacher)
-    first = seen = _Seen(teacher, unlabeled)
-    prior = predicted_prior(first.predict_labels(unlabeled).probs)
+    text = ReadOnce(unlabeled)
+    prior = predicted_prior(text.predicted_by(teacher).probs)
     for number in range(1, num_rounds + 1):
-        model, probs = result.learner, seen.predict_labels(unlabeled).probs
+        model, probs = result.learner, text.predicted_by(result.learner).probs
         labels = centroid_labels(extract(model, unlabeled), probs)
         share = float((labels == probs.argmax(axis=1)).mean())
         logger.info("round %d: %.0f%% of the centroid labels are the model's", number, 100 * share)
@@ -143,8 +142,7 @@ def adapt_source_free(
             freeze_output_layer=True,
             num_train_epochs=1.0,
         )
-        seen = _Seen(student, unlabeled)
-        if guard and safer_of(first, seen, unlabeled=unlabeled) is not seen:
+        if guard and safer_of(teacher, student, unlabeled=text) is not student:
             result.stopped = f"round {number} was refused by the guard"
             break
         result.learner, result.rounds = student, number
@@ -152,22 +150,6 @@ def adapt_source_free(
         kept = f"round {result.rounds}" if result.rounds else "the model as it was given"
         logger.warning("source-free adaptation stopped (%s); %s is kept", result.stopped, kept)
     return result
-
-
-class _Seen:
-    """A trained model that is asked once about the target text, however often it is compared."""
-
-    def __init__(self, learner: Learner, unlabeled: Dataset) -> None:
-        self.label_space = learner.label_space
-        self._learner, self._unlabeled = learner, unlabeled
-        self._output: LabelPredictions | None = None
-
-    def predict_labels(self, dataset: Dataset) -> LabelPredictions:
-        if dataset is not self._unlabeled:
-            return self._learner.predict_labels(dataset)
-        if self._output is None:
-            self._output = self._learner.predict_labels(dataset)
-        return self._output
 
 
 def _pseudo_labelled(rows: Dataset, labels: list[str], weight: float) -> Dataset:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -87,6 +89,12 @@ class TransferLoss(nn.Module):
 
     needs_features: bool = False
 
+    @property
+    def name(self) -> str:
+        """Short name for the log, made of the class's: ``CoralLoss`` is ``coral``."""
+        words = type(self).__name__.removesuffix("Loss")
+        return re.sub(r"(?<!^)(?=[A-Z])", "_", words).lower()
+
     def build(self, *, hidden_size: int, num_labels: int) -> None:
         """Make parameters whose shapes depend on the model; called once, before the optimizer."""
 
@@ -113,21 +121,35 @@ class TransferLoss(nn.Module):
         """The loss of one batch, a scalar."""
         raise NotImplementedError
 
+    def metrics(self, loss: Tensor) -> dict[str, Tensor]:
+        """Numbers of the last batch for the log, the loss itself as ``loss_<name>``.
+
+        Args:
+            loss: What ``forward`` gave for the batch.
+
+        Returns:
+            Scalars, the same names for every batch; NaN where the batch has no such number.
+        """
+        return {f"loss_{self.name}": loss.detach()}
+
 
 class CombinedLoss(TransferLoss):
     """The sum of several losses, each of which sees the rows that it added itself.
 
     Args:
         losses: The losses; each carries its own weight.
+        pad_token_id: The tokenizer's; it fills added rows that are shorter than others.
     """
 
     losses: Any  # a ModuleList, which forgets that its modules are losses
 
-    def __init__(self, losses: Iterable[TransferLoss]) -> None:
+    def __init__(self, losses: Iterable[TransferLoss], *, pad_token_id: int) -> None:
         super().__init__()
         self.losses = nn.ModuleList(losses)
+        self.pad_token_id = pad_token_id
         self.needs_features = any(loss.needs_features for loss in self.losses)
         self._num_added = [0] * len(self.losses)
+        self._last: list[Tensor] = []
 
     def build(self, *, hidden_size: int, num_labels: int) -> None:
         """Build every part."""
@@ -139,7 +161,7 @@ class CombinedLoss(TransferLoss):
         added = [loss.extra_rows(inputs, step=step) for loss in self.losses]
         self._num_added = [0 if rows is None else len(rows["input_ids"]) for rows in added]
         parts = [rows for rows in added if rows is not None]
-        return join_rows(parts) if parts else None
+        return join_rows(parts, pad_token_id=self.pad_token_id) if parts else None
 
     def scale_rows(self, row_losses: Tensor, inputs: Mapping[str, Tensor]) -> Tensor:
         """Every part scales what the one before it left."""
@@ -149,21 +171,31 @@ class CombinedLoss(TransferLoss):
 
     def forward(self, batch: LossInputs) -> Tensor:
         """The sum over the parts."""
-        total, begin = batch.logits.new_zeros(()), 0
+        self._last, begin = [], 0
         for loss, num_added in zip(self.losses, self._num_added, strict=True):
             own = slice(begin, begin + num_added)
-            total = total + loss(
-                replace(
-                    batch,
-                    extra_logits=_part(batch.extra_logits, own),
-                    extra_features=_part(batch.extra_features, own),
-                )
+            part = replace(
+                batch,
+                extra_logits=_part(batch.extra_logits, own),
+                extra_features=_part(batch.extra_features, own),
             )
+            self._last.append(loss(part))
             begin += num_added
-        return total
+        return sum(self._last, start=batch.logits.new_zeros(()))
+
+    def metrics(self, loss: Tensor) -> dict[str, Tensor]:
+        """Those of all parts; a name that several of them use is numbered, ``loss_coral_1``."""
+        parts = [part.metrics(last) for part, last in zip(self.losses, self._last, strict=True)]
+        times = Counter(name for part in parts for name in part)
+        numbers: Counter[str] = Counter()
+        merged = {}
+        for name, value in (item for part in parts for item in part.items()):
+            numbers[name] += 1
+            merged[name if times[name] == 1 else f"{name}_{numbers[name]}"] = value
+        return merged
 
 
-def join_rows(parts: list[dict[str, Tensor]], *, pad_token_id: int = 0) -> dict[str, Tensor]:
+def join_rows(parts: list[dict[str, Tensor]], *, pad_token_id: int) -> dict[str, Tensor]:
     """Concatenate model inputs of different lengths; what is padded is masked."""
     length = max(part["input_ids"].shape[1] for part in parts)
     fill = {"input_ids": pad_token_id}

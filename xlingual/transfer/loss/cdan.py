@@ -48,6 +48,7 @@ class ConditionalAdversarialLoss(TransferLoss):
         ConfigError: ``scale`` is negative.
     """
 
+    name = "cdan"
     needs_features = True
 
     def __init__(
@@ -98,6 +99,11 @@ class ConditionalAdversarialLoss(TransferLoss):
                 weights=self._weights(batch),
             )
         return loss
+
+    def metrics(self, loss: Tensor) -> dict[str, Tensor]:
+        """The loss, and how often the discriminator was right."""
+        accuracy = self.discriminator.accuracy
+        return {**super().metrics(loss), "discriminator_accuracy": accuracy}
 
     def _products(self, features: Tensor, probs: Tensor) -> Tensor:
         if self.feature_projection is None or self.label_projection is None:

@@ -34,14 +34,29 @@ class CoralLoss(TransferLoss):
         self.prior_watch = PriorWatch("CORAL")
 
     def forward(self, batch: LossInputs) -> Tensor:
-        """The distance within one batch."""
+        """The weighted distance within one batch."""
         self.prior_watch(batch)
-        source, target = batch.features_of(SOURCE), batch.features_of(TARGET)
+        return self.weight * self.distance(batch.features_of(SOURCE), batch.features_of(TARGET))
+
+    @staticmethod
+    def distance(source: Tensor, target: Tensor) -> Tensor:
+        """The distance of two sets of features, without the weight; needs no trainer.
+
+        Args:
+            source: Features of source rows, shape ``(n, hidden)``, float32.
+            target: Features of target rows, shape ``(m, hidden)``.
+
+        Example:
+            >>> import torch
+            >>> rows = torch.tensor([[0.0, 1.0], [1.0, 0.0]])
+            >>> CoralLoss.distance(rows, 3 * rows).item()
+            4.0
+        """
         if min(len(source), len(target)) < 2:
             return source.new_zeros(())
         with torch.autocast(source.device.type, enabled=False):
             difference = _covariance(source) - _covariance(target)
-        return self.weight * difference.square().sum() / (4 * source.shape[1] ** 2)
+        return difference.square().sum() / (4 * source.shape[1] ** 2)
 
 
 def _covariance(features: Tensor) -> Tensor:

@@ -38,6 +38,7 @@ class DomainAdversarialLoss(TransferLoss):
         ConfigError: ``scale`` is negative.
     """
 
+    name = "dann"
     needs_features = True
 
     def __init__(
@@ -63,3 +64,8 @@ class DomainAdversarialLoss(TransferLoss):
         strength = reversal_strength(batch.progress, scale=self.scale, gamma=self.gamma)
         loss: Tensor = self.discriminator(batch.features, batch.domain, strength=strength)
         return loss
+
+    def metrics(self, loss: Tensor) -> dict[str, Tensor]:
+        """The loss, and how often the discriminator was right."""
+        accuracy = self.discriminator.accuracy
+        return {**super().metrics(loss), "discriminator_accuracy": accuracy}

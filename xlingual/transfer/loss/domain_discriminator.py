@@ -46,6 +46,10 @@ class DomainDiscriminator(nn.Module):
     A batch without (weighted) rows of one domain gives zero, and reaches every parameter all the
     same, which DDP waits for.
 
+    Attributes:
+        accuracy: Share of the last batch's rows that it told right, the mean of the two domains:
+            0.5 is chance. NaN where a domain has no rows.
+
     Args:
         num_inputs: Dimensions of what it reads.
         num_hidden: Width of the hidden layer.
@@ -55,6 +59,7 @@ class DomainDiscriminator(nn.Module):
         super().__init__()
         self.hidden = nn.Linear(num_inputs, num_hidden)
         self.output = nn.Linear(num_hidden, 1)
+        self.accuracy = torch.tensor(float("nan"))
 
     def forward(
         self, rows: Tensor, domain: Tensor, *, strength: float, weights: Tensor | None = None
@@ -64,10 +69,17 @@ class DomainDiscriminator(nn.Module):
             rows = _GradientReversal.apply(rows.to(self.hidden.weight.dtype), strength)
             scores = self.output(torch.relu(self.hidden(rows))).squeeze(1).float()
             is_target = (domain == TARGET).float()
+            self.accuracy = _balanced_accuracy(scores.detach(), is_target)
             losses = F.binary_cross_entropy_with_logits(scores, is_target, reduction="none")
             if weights is None:
                 weights = torch.ones_like(losses)
             return (_balanced(weights.to(losses.dtype), domain) * losses).sum()
+
+
+def _balanced_accuracy(scores: Tensor, is_target: Tensor) -> Tensor:
+    is_right = ((scores > 0).float() == is_target).float()
+    members = torch.stack([1 - is_target, is_target])
+    return ((members * is_right).sum(dim=1) / members.sum(dim=1)).mean()
 
 
 def _balanced(weights: Tensor, domain: Tensor) -> Tensor:

@@ -33,6 +33,7 @@ class MaximumMeanDiscrepancyLoss(TransferLoss):
         bandwidths: The :math:`a_u`; powers of two around 1, equally weighted.
     """
 
+    name = "mmd"
     needs_features = True
 
     def __init__(
@@ -47,9 +48,24 @@ class MaximumMeanDiscrepancyLoss(TransferLoss):
         self.prior_watch = PriorWatch("MMD")
 
     def forward(self, batch: LossInputs) -> Tensor:
-        """The discrepancy within one batch."""
+        """The weighted discrepancy within one batch."""
         self.prior_watch(batch)
         source, target = batch.features_of(SOURCE), batch.features_of(TARGET)
+        return self.weight * self.discrepancy(source, target)
+
+    def discrepancy(self, source: Tensor, target: Tensor) -> Tensor:
+        """The squared MMD of two sets of features, without the weight; needs no trainer.
+
+        Args:
+            source: Features of source rows, shape ``(n, hidden)``, float32.
+            target: Features of target rows, shape ``(m, hidden)``.
+
+        Example:
+            >>> import torch
+            >>> rows = torch.tensor([[0.0, 1.0], [1.0, 0.0]])
+            >>> MaximumMeanDiscrepancyLoss().discrepancy(rows, rows).item()
+            0.0
+        """
         if not len(source) or not len(target):
             return source.new_zeros(())
         with torch.autocast(source.device.type, enabled=False):
@@ -65,7 +81,7 @@ class MaximumMeanDiscrepancyLoss(TransferLoss):
                 self._kernel(distances, variance).mean()
                 for distances in (within_source, within_target, between)
             ]
-        return self.weight * (means[0] + means[1] - 2 * means[2])
+        return means[0] + means[1] - 2 * means[2]
 
     def _kernel(self, distances: Tensor, variance: Tensor) -> Tensor:
         kernels = [torch.exp(-distances / (2 * a * variance)) for a in self.bandwidths]

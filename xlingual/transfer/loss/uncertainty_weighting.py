@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from xlingual.errors import ConfigError
-from xlingual.tasks import IGNORE_INDEX
+from xlingual.tasks import is_labelled
 from xlingual.transfer.loss.base import LossInputs, TransferLoss
 
 __all__ = ["UncertaintyWeights"]
@@ -61,11 +61,15 @@ class UncertaintyWeights(TransferLoss):
                 "uncertainty weights need the column group in the training rows; number_groups() "
                 "makes it from domain_name"
             )
-        labels = inputs["labels"]
-        is_labelled = (labels != IGNORE_INDEX).reshape(len(labels), -1).any(dim=1)
         log_variance = self.log_variances[inputs["group"]]
-        return (torch.exp(-log_variance) * row_losses + log_variance / 2) * is_labelled
+        weighed = torch.exp(-log_variance) * row_losses + log_variance / 2
+        return weighed * is_labelled(inputs["labels"])
 
     def forward(self, batch: LossInputs) -> Tensor:
         """Nothing is added to the sum of the rows."""
         return batch.logits.new_zeros(())
+
+    def metrics(self, loss: Tensor) -> dict[str, Tensor]:
+        r"""The weight of each group, :math:`e^{-s_d}`."""
+        weights = torch.exp(-self.log_variances.detach())
+        return {f"group_weight_{group}": weight for group, weight in enumerate(weights)}

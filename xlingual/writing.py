@@ -1,0 +1,126 @@
+"""Files and folders that are written beside and renamed: a crash leaves what was there whole."""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+
+from xlingual.errors import OutputError, XlingualError
+
+__all__ = ["check_empty", "new_file", "new_folder", "write_errors", "write_json"]
+
+_TORCH_WRITER = ("PytorchStreamWriter", "inline_container", "unexpected pos", "iostream error")
+
+
+@contextmanager
+def write_errors(
+    target: str | Path, *, advice: str = "give a place that can be written, on a disk with room"
+) -> Iterator[None]:
+    """Turn what a full or broken disk makes the writers raise into one error.
+
+    Args:
+        target: What is written.
+        advice: How to go on.
+
+    Raises:
+        OutputError: Says where and why, and how to go on.
+    """
+    try:
+        yield
+    except XlingualError:
+        raise
+    except (OSError, SafetensorError, RuntimeError) as error:
+        text = str(error).strip().splitlines() or [type(error).__name__]
+        is_writer = any(sign in str(error) for sign in _TORCH_WRITER)
+        if isinstance(error, RuntimeError) and not is_writer:
+            raise
+        raise OutputError(f"{target} cannot be written ({text[0]}); {advice}") from error
+
+
+def check_empty(output: Path) -> None:
+    """Refuse a place that holds anything; one that does not exist passes.
+
+    Raises:
+        OutputError: It is a file, or a folder with files.
+    """
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise OutputError(
+            f"{output} is not an empty folder, and nothing is overwritten; give another output"
+        )
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """A path beside to write to; the file takes its place at the end, or leaves no trace.
+
+    It is on the disk before it has its name: a power cut leaves the old file or the new one.
+    """
+    beside = _beside(path)
+    try:
+        yield beside
+        with beside.open("r+b") as file:
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_folder(output: Path, *, replace: bool = False) -> Iterator[Path]:
+    """An empty folder beside to write to; it takes its place at the end, or leaves no trace.
+
+    Args:
+        output: Its place: a folder that is empty or does not exist.
+        replace: Whether a folder with files may be there, which is then removed.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    beside = _beside(output)
+    try:
+        with write_errors(output):
+            for left in output.parent.glob(f".{glob.escape(output.name)}.*.part"):
+                if not _is_running(left.name.removesuffix(".part").rpartition(".")[2]):
+                    shutil.rmtree(left, ignore_errors=True)  # of a process that was killed
+            beside.mkdir(parents=True)
+            yield beside
+            old = beside.with_suffix(".old")
+            if output.exists() and replace:
+                output.rename(old)
+            elif output.exists():
+                output.rmdir()
+            beside.rename(output)
+            shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def write_json(path: str | Path, content: Any) -> None:
+    """JSON in UTF-8, never as escapes, in a file that is whole or not there."""
+    with new_file(Path(path)) as beside:
+        beside.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", "utf-8")
+
+
+def _beside(path: Path) -> Path:
+    """A hidden name of this process; a push to a hub leaves out those that end in ``.part``."""
+    return path.absolute().with_name(f".{path.absolute().name}.{os.getpid()}.part")
+
+
+def _is_running(process_id: str) -> bool:
+    if not process_id.isdigit() or os.name != "posix":  # elsewhere signal 0 is not a question
+        return True
+    try:
+        os.kill(int(process_id), 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return int(process_id) != os.getpid()
