@@ -32,7 +32,7 @@ for _package in ("onnx", "onnxruntime", "onnxscript"):
 
 from xlingual.export import ExportReport, export_onnx, graphs, load_onnx_model, parity  # noqa: E402
 from xlingual.inference import Predictor  # noqa: E402
-from xlingual.inference.loading import load_classifier  # noqa: E402
+from xlingual.inference.classifier_loading import load_classifier  # noqa: E402
 
 LABELS = ("差评", "好评")
 TEXTS = [text for pair in POSITIVE + NEGATIVE for text in pair]

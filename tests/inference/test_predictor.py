@@ -22,7 +22,7 @@ from xlingual.data import DataSource, encode, load_source
 from xlingual.errors import ConfigError, ModelLoadError
 from xlingual.inference import Predictor
 from xlingual.inference.batches import token_budget_batches
-from xlingual.inference.rows import encode_texts
+from xlingual.inference.text_encoding import encode_texts
 from xlingual.labels import LabelSpace
 from xlingual.tasks import get_task
 

@@ -8,9 +8,10 @@ from xlingual.comparing.arguments import (
     sample_unlabeled,
 )
 from xlingual.comparing.collecting import compare_runs
-from xlingual.comparing.methods import METHODS, Method, plan_runs
+from xlingual.comparing.compared_methods import METHODS, Method
+from xlingual.comparing.comparison_table import Comparison, write_comparison
+from xlingual.comparing.planning import plan_runs
 from xlingual.comparing.running import ComparedRun, FinishedRun, run_all
-from xlingual.comparing.table import Comparison, write_comparison
 
 __all__ = [
     "METHODS",

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from xlingual.comparing.methods import BASELINE, BY_EVIDENCE, CEILING
+from xlingual.comparing.compared_methods import BASELINE, BY_EVIDENCE, CEILING
+from xlingual.comparing.comparison_table import Comparison
 from xlingual.comparing.running import FinishedRun
-from xlingual.comparing.table import Comparison
 from xlingual.errors import DataError, XlingualError
 from xlingual.evaluation import apply_calibration
 from xlingual.evaluation.comparison import (

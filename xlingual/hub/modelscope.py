@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from xlingual.errors import MissingDependencyError, OutputError, XlingualError, require
-from xlingual.hub.client import check_repo_id
 from xlingual.hub.contents import (
     ModelFolder,
     check_labels,
@@ -20,6 +19,7 @@ from xlingual.hub.contents import (
     read_model_folder,
     scrub,
 )
+from xlingual.hub.huggingface import check_repo_id
 from xlingual.labels import LabelSpace
 
 __all__ = ["push_to_modelscope"]

@@ -9,9 +9,9 @@ from dataclasses import asdict
 from typing import Any
 
 from xlingual.data.readers.tables import Row
+from xlingual.inference.input_rows import InputColumns
 from xlingual.inference.predictor import Predictor
 from xlingual.inference.results import Prediction
-from xlingual.inference.tables import InputColumns
 
 __all__ = ["AnsweredLines"]
 

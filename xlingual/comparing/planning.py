@@ -1,71 +1,19 @@
-"""The methods that a comparison knows: recipe, flags, and what data each needs."""
+"""From methods and seeds to runs: each is told what its recipe knows of the data and settings."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from xlingual.comparing.compared_methods import BASELINE, CEILING, METHODS
 from xlingual.comparing.running import ComparedRun
 from xlingual.config.methods import FewShotArguments, UnlabeledTargetArguments
 
-__all__ = ["BY_EVIDENCE", "METHODS", "NOT_BY_DEFAULT", "Method", "plan_runs"]
+__all__ = ["plan_runs"]
 
-BASELINE, CEILING = "zero_shot", "supervised"
 _EVERYWHERE = ("source_train", "source_validation", "target_validation", "target_test")
-_TEXT, _LABELS, _BITEXT = ("target_unlabeled",), ("target_train",), ("bitext",)
-
-
-class Method(NamedTuple):
-    """How a method is run.
-
-    Attributes:
-        recipe: Name of the recipe.
-        flags: Its flags.
-        needs: Data that it needs beside source and test, by the name of the flag.
-        uses: Data that it also reads where there is some.
-    """
-
-    recipe: str
-    flags: Mapping[str, Any] = {}
-    needs: Sequence[str] = ()
-    uses: Sequence[str] = ()
-
-
-# In the order of the table: what needs less first, and of one need the costlier later.
-METHODS: Mapping[str, Method] = {
-    BASELINE: Method("zero_shot"),
-    "zero_shot_average": Method("zero_shot", {"selection": "average"}),
-    "r_drop": Method("zero_shot", {"r_drop_weight": 1.0}),
-    "frozen_features": Method("frozen_features"),
-    "frozen_self_training": Method("frozen_features", {"self_training": True}, _TEXT),
-    "frozen_co_training": Method("frozen_features", {"co_training": True}, _TEXT),
-    **{
-        name: Method("unlabeled_target", {"method": name}, _TEXT)
-        for name in ("dann", "cdan", "mmd", "coral", "self_training", "co_training",
-                     "continued_pretraining")
-    },
-    "language_adapters": Method("language_adapters", {}, _TEXT),
-    **{
-        name: Method("translate_train", {"method": name}, needs, _TEXT)
-        for name, needs in (
-            ("code_switching", ("dictionary",)), ("bitext_consistency", _BITEXT),
-            ("continual_alignment", _BITEXT), ("translations", ("translations",)),
-        )
-    },
-    "distill": Method("distill", {}, ("teachers",), (*_TEXT, *_BITEXT)),
-    "few_shot": Method("few_shot", {}, _LABELS),
-    "few_shot_with_text": Method("few_shot", {}, (*_LABELS, *_TEXT)),
-    "joint": Method("joint", {}, _LABELS),
-    CEILING: Method("zero_shot", {}, _LABELS),
-}  # fmt: skip
-NOT_BY_DEFAULT = (
-    "r_drop", "dann", "cdan", "mmd", "joint", "language_adapters", "continual_alignment",
-)  # fmt: skip
-BY_EVIDENCE = (
-    "few_shot_with_text", "co_training", "few_shot", "self_training", "zero_shot_average", BASELINE,
-)  # fmt: skip
 
 
 def _names(kind: Any) -> set[str]:

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 from xlingual.data.readers.columns import Columns
 from xlingual.data.readers.tables import Row
 from xlingual.errors import ConfigError, OutputError
-from xlingual.inference.lines import AnsweredLines
+from xlingual.inference.input_rows import STANDARD, input_columns, open_table
+from xlingual.inference.output_rows import AnsweredLines
 from xlingual.inference.part_file import PartFile, fingerprint
 from xlingual.inference.predictor import Predictor
-from xlingual.inference.tables import STANDARD, input_columns, open_table
 
 __all__ = ["FileReport", "predict_file"]
 
