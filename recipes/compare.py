@@ -63,7 +63,7 @@ def main(argv: list[str]) -> None:
         num_workers=compare_args.num_workers,
         overwrite=args.overwrite_output,
     )
-    unlabeled = []
+    unlabeled = {}
     if "target_test" not in data and "target_unlabeled" in data:
         roles = ["source_train", "target_unlabeled"]
         unlabeled = sample_unlabeled(load_transfer_data(use=roles, **vars(data_args)))

@@ -21,7 +21,7 @@ def write_set(folder: Path, name: str, truth: list, predicted: list, sureness: f
         probs = {one: sureness if one == prediction else 1 - sureness for one in LABELS}
         # A line separator inside a text must not cut the row in two.
         rows.append({"text": "房间\u2028很好", "label": label, "prediction": prediction,
-                     "probs": probs})  # fmt: skip
+                     "probability": sureness, "probabilities": probs})  # fmt: skip
     lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
     (folder / f"predictions_{name}.jsonl").write_text("".join(lines), encoding="utf-8")
 

@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from unicodedata import east_asian_width
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from xlingual.evaluation.calibration import (
     MIN_ROWS,
@@ -19,7 +18,6 @@ from xlingual.evaluation.calibration import (
     expected_calibration_error,
     fit_calibration_temperature,
 )
-from xlingual.evaluation.estimates import estimate_accuracy
 from xlingual.evaluation.gap import TransferSummary, transfer_summary
 from xlingual.evaluation.intervals import (
     BootstrapScore,
@@ -33,8 +31,12 @@ from xlingual.evaluation.scores import (
     label_set_majority_baseline,
     majority_baseline,
 )
+from xlingual.evaluation.target_accuracy import estimate_target_accuracy
 from xlingual.labels import LabelSpace
 from xlingual.tasks import IGNORE_INDEX, Task
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 __all__ = ["LabelPredictions", "SetScores", "TransferReport", "score_set"]
 
@@ -181,17 +183,16 @@ class TransferReport:
         self,
         unlabeled: Mapping[str, LabelPredictions],
         *,
-        agreements: Mapping[str, ArrayLike | None] = MappingProxyType({}),
+        rows: Mapping[str, Dataset] = MappingProxyType({}),
     ) -> TransferReport:
         """The report with an estimate of the accuracy on target sets of which no label is read.
 
-        By the agreement with a second view of the rows, or else by the difference of confidences,
-        calibrated on the source sets (``estimate_accuracy``). It takes one label a row and 20
-        labelled source rows; without, a note says so instead.
+        By :func:`estimate_target_accuracy`, with the temperature of the source sets. It takes one
+        label a row and 20 labelled source rows; without, a note says so instead.
 
         Args:
-            unlabeled: What the model says of each set; the references are not looked at.
-            agreements: Which rows of a set a second view agrees on; None or left out: no view.
+            unlabeled: What the model predicts for each set; the references are not looked at.
+            rows: The rows of the sets, for the n-grams of their text.
         """
         calibration = None if self._multi_label else self.calibration
         if calibration is None:
@@ -201,14 +202,14 @@ class TransferReport:
                 reason = "its confidences are for one label a row, and these rows may have several"
             note = f"no estimate of the target accuracy: {reason}"
             return replace(self, notes=[*self.notes, note])
-        temperature, source = calibration.calibration_temperature, self.pooled_source
-        calibrated = apply_calibration(source.probs, temperature)
+        source = self.pooled_source
         estimates = {
-            name: estimate_accuracy(
-                calibrated,
-                source.references,
-                apply_calibration(output.probs, temperature),
-                agreement=agreements.get(name),
+            name: estimate_target_accuracy(
+                source_probs=source.probs,
+                source_references=source.references,
+                target_probs=output.probs,
+                target_rows=rows.get(name),
+                calibration_temperature=calibration.calibration_temperature,
             ).accuracy
             for name, output in unlabeled.items()
         }

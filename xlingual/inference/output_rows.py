@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from xlingual.data.readers.tables import Row
+from xlingual.evaluation.prediction_rows import json_line, predicted_fields
 from xlingual.inference.input_rows import InputColumns
 from xlingual.inference.predictor import Predictor
 from xlingual.inference.results import Prediction
@@ -83,10 +83,7 @@ class AnsweredLines:
             while name in record:  # a column that only this row has
                 name = f"xlingual_{name}"
             record[name] = value
-        try:
-            return (json.dumps(record, ensure_ascii=False, default=str) + "\n").encode()
-        except UnicodeEncodeError:  # bytes of no encoding are lone surrogates: legal as escapes
-            return (json.dumps(record, default=str) + "\n").encode()
+        return json_line(record)
 
     def _answer(self, row: Row, prediction: Prediction) -> dict[str, Any]:
         is_token = self.predictor.task.name == "token"
@@ -95,17 +92,15 @@ class AnsweredLines:
             answer |= {} if is_token else {"probability": None}
             answer["prediction_error"] = f"row {row.number}: {prediction.error}"
             return answer | ({"prediction_raw": row.raw} if row.values is None else {})
-        by_name = {name: round(p, _DIGITS) for name, p in prediction.probabilities.items()}
         if is_token:
             answer = {"prediction": [_rounded(asdict(span)) for span in prediction.spans]}
             answer |= {"prediction_tags": list(prediction.tags)} if prediction.tags else {}
-        elif self.predictor.task.name == "multi_label":
-            answer["prediction"] = list(prediction.labels)
-            answer["probability"] = [by_name[name] for name in prediction.labels]
         else:
-            answer["probability"] = by_name[prediction.label or ""]
-        if self.with_probabilities and not is_token:
-            answer["probabilities"] = by_name
+            has_several = self.predictor.task.name == "multi_label"
+            predicted = prediction.labels if has_several else prediction.label or ""
+            answer = predicted_fields(predicted, prediction.probabilities)
+            if not self.with_probabilities:
+                del answer["probabilities"]
         return answer | ({"prediction_truncated": True} if prediction.truncated else {})
 
 
