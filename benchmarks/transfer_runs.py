@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from results import read_rows
 
-from xlingual.comparing.compared_methods import METHODS as COMPARED, Method
+from xlingual.comparing.methods import METHODS as COMPARED, Method
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 # A run is forked from one process that has imported these: seconds are without their import.

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from xlingual.comparing import METHODS, CompareArguments, MethodArguments, plan_runs
-from xlingual.comparing.compared_methods import BY_EVIDENCE, NOT_BY_DEFAULT
+from xlingual.comparing.methods import BY_EVIDENCE, NOT_BY_DEFAULT
 from xlingual.config.methods import TRANSLATE_TRAIN_METHODS, UNLABELED_TARGET_METHODS
 from xlingual.errors import ConfigError
 

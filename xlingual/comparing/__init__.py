@@ -7,9 +7,9 @@ from xlingual.comparing.arguments import (
     embedded_roles,
 )
 from xlingual.comparing.collecting import compare_runs
-from xlingual.comparing.compared_methods import METHODS, Method
 from xlingual.comparing.comparison_table import Comparison, write_comparison
 from xlingual.comparing.estimating import sample_unlabeled
+from xlingual.comparing.methods import METHODS, Method
 from xlingual.comparing.planning import plan_runs
 from xlingual.comparing.running import ComparedRun, FinishedRun, run_all
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any
 
-from xlingual.comparing.compared_methods import METHODS, NOT_BY_DEFAULT
+from xlingual.comparing.methods import METHODS, NOT_BY_DEFAULT
 from xlingual.config.methods import FewShotArguments, UnlabeledTargetArguments
 from xlingual.config.options import option
 from xlingual.data.corpus import ROLES

@@ -12,9 +12,9 @@ import numpy as np
 from datasets import Dataset
 from numpy.typing import NDArray
 
-from xlingual.comparing.compared_methods import BASELINE, BY_EVIDENCE, CEILING, METHODS
 from xlingual.comparing.comparison_table import Comparison
 from xlingual.comparing.estimating import estimate_run, predict_unlabeled, tested_rows
+from xlingual.comparing.methods import BASELINE, BY_EVIDENCE, CEILING, METHODS
 from xlingual.comparing.running import FinishedRun
 from xlingual.errors import DataError
 from xlingual.evaluation.comparison import (

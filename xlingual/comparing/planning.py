@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from xlingual.comparing.compared_methods import BASELINE, CEILING, METHODS
+from xlingual.comparing.methods import BASELINE, CEILING, METHODS
 from xlingual.comparing.running import ComparedRun
 from xlingual.config.methods import FewShotArguments, UnlabeledTargetArguments
 
