@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
-from unicodedata import east_asian_width
 
 import numpy as np
 
@@ -32,6 +31,7 @@ from xlingual.evaluation.scores import (
     majority_baseline,
 )
 from xlingual.evaluation.target_accuracy import estimate_target_accuracy
+from xlingual.evaluation.text_tables import fits, render_table, wrap_text
 from xlingual.labels import LabelSpace
 from xlingual.tasks import IGNORE_INDEX, Task
 
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LabelPredictions", "SetScores", "TransferReport", "score_set"]
 
+_MOST_CLASSES = 12  # more are left to all_results.json
 _ROUGH = "a rough guide: such estimates were off by 5 to 10 points on the sets we tried"
 
 
@@ -247,8 +248,13 @@ class TransferReport:
         return {**flat, **self.costs}
 
     def table(self) -> str:
-        """The figures as a table for a person: one line per set, then the gap, then per class."""
-        header = ["set", "rows", "majority", "accuracy", "macro-F1"]
+        """The figures as text: one line per set, then the gap, then per class."""
+        blocks = [self._set_table(), self._summary_lines()]
+        if self.targets and len(self.label_space) <= _MOST_CLASSES:
+            blocks += self._class_tables(self.targets[0])
+        return "\n" + "\n\n".join(filter(None, [*blocks, self._cost_lines()]))
+
+    def _set_table(self) -> str:
         rows = [
             [
                 scores.name,
@@ -258,7 +264,10 @@ class TransferReport:
             ]
             for scores in self.sets
         ]
-        lines = ["", *_aligned([header, *rows]), ""]
+        return render_table(["set", "rows", "majority", "accuracy", "macro-F1"], rows)
+
+    def _summary_lines(self) -> str:
+        lines = []
         if self.summary is not None:
             gap = self.summary.transfer_gap
             lines.append(
@@ -272,47 +281,49 @@ class TransferReport:
             f"estimated {name} accuracy (no label read): {_percent(estimate)}, {_ROUGH}"
             for name, estimate in self.estimates.items()
         ]
-        lines += self.notes
-        if self.targets and len(self.label_space) <= 12:
-            lines += ["", *_aligned(self._per_class(self.targets[0]))]
+        return "\n".join(wrap_text(line) for line in [*lines, *self.notes])
+
+    def _class_tables(self, scores: SetScores) -> list[str]:
+        """Scores per class and the confusion matrix, side by side where there is the room."""
+        names, title = self.label_space.names, f"{scores.name}, per class"
+        header = [title, "precision", "recall", "F1"]
+        rows = []
+        for name in names:
+            keys = (f"precision_{name}", f"recall_{name}", f"f1_{name}")
+            rows.append([name, *(f"{100 * scores.scores[key].value:.1f}" for key in keys)])
+        if scores.confusion is None:
+            return [render_table(header, rows)]
+        predicted_as = "predicted as: " + ", ".join(names)
+        counts = [[f"{count}" for count in line] for line in scores.confusion]
+        together = [
+            [*row, "  ".join(f"{count:>5}" for count in line)]
+            for row, line in zip(rows, counts, strict=True)
+        ]
+        wide = render_table([*header, predicted_as], together, width=None)
+        if fits(wide):
+            return [wide]
+        confusion = [[name, *line] for name, line in zip(names, counts, strict=True)]
+        right = range(1, len(names) + 1)
+        return [
+            render_table(header, rows),
+            render_table([f"{scores.name}, predicted as", *names], confusion, right=right),
+        ]
+
+    def _cost_lines(self) -> str:
         oracle = " (an ORACLE: target labels chose the weights)" * (self.selection == "target_dev")
-        lines += ["", f"weights kept: {self.selection}{oracle}"]
-        lines += [
+        costs = [
             f"{name}: {value:{',.0f' if value >= 1000 else '.1g' if 0 < value < 0.1 else '.1f'}}"
             for name, value in self.costs.items()
         ]
-        lines.append("[low, high]: 95% bootstrap interval over the rows, in percent")
-        return "\n".join(lines)
-
-    def _per_class(self, scores: SetScores) -> list[list[str]]:
-        rows = [[f"{scores.name}, per class", "precision", "recall", "F1"]]
-        for name in self.label_space.names:
-            keys = (f"precision_{name}", f"recall_{name}", f"f1_{name}")
-            rows.append([name, *(f"{100 * scores.scores[key].value:.1f}" for key in keys)])
-        if scores.confusion is not None:
-            for row, name in zip(rows[1:], self.label_space.names, strict=True):
-                counts = scores.confusion[self.label_space.id_of(name)]
-                row.append("  ".join(f"{count:>5d}" for count in counts))
-            rows[0].append("predicted as: " + ", ".join(self.label_space.names))
-        return rows
+        return "\n".join(
+            [
+                f"weights kept: {self.selection}{oracle}",
+                *costs,
+                "[low, high]: 95% bootstrap interval over the rows, in percent",
+            ]
+        )
 
 
 def _percent(score: BootstrapScore | Interval) -> str:
     interval = score.interval() if isinstance(score, BootstrapScore) else score
     return f"{100 * interval.value:.1f} [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
-
-
-def _aligned(rows: list[list[str]]) -> list[str]:
-    """Columns as wide as their widest cell; a Chinese character takes two places on a terminal."""
-    widths = [max(_display_width(cell) for cell in column) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            cell + " " * (width - _display_width(cell))
-            for cell, width in zip(row, widths, strict=True)
-        ).rstrip()
-        for row in rows
-    ]
-
-
-def _display_width(text: str) -> int:
-    return sum(2 if east_asian_width(char) in "WF" else 1 for char in text)

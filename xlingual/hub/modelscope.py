@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,13 +19,13 @@ from xlingual.hub.contents import (
     scrub,
 )
 from xlingual.hub.huggingface import check_repo_id
+from xlingual.hub.retries import retrying
 from xlingual.labels import LabelSpace
 
 __all__ = ["push_to_modelscope"]
 
 logger = logging.getLogger(__name__)
 
-_WAITS = (1.0, 2.0, 4.0)
 _PRIVATE = 1  # modelscope.hub.constants.ModelVisibility.PRIVATE
 
 
@@ -142,21 +141,20 @@ def _copy(model: ModelFolder, target: Path) -> None:
 
 
 def _with_retries(push: Callable[[], str], *, repo_id: str, token: str | None, folder: Path) -> str:
-    for wait in (*_WAITS, None):
-        try:
-            return push()
-        except XlingualError:
-            raise
-        except Exception as error:  # the client raises its own, requests' and ValueErrors
-            passes = getattr(error, "retryable", isinstance(error, ConnectionError))
-            reason = scrub(error, token)[:300] or type(error).__name__
-            if not passes or wait is None:
-                raise OutputError(
-                    f"ModelScope does not take {repo_id} ({reason}); check the token "
-                    f"(MODELSCOPE_API_TOKEN, or `modelscope login`) and its permissions; {folder} "
-                    f"is kept as it is: push it later with: xlingual push {folder} {repo_id} "
-                    "--hub modelscope"
-                ) from None
-            logger.warning("ModelScope failed (%s); trying again in %g s", reason, wait)
-            time.sleep(wait)
-    raise AssertionError("the last try returns or raises")
+    def reason(error: BaseException) -> str:
+        return scrub(error, token)[:300] or type(error).__name__
+
+    try:
+        return retrying(_may_pass, reason=reason, hub="ModelScope")(push)
+    except XlingualError:
+        raise
+    except Exception as error:  # the client raises its own, requests' and ValueErrors
+        raise OutputError(
+            f"ModelScope does not take {repo_id} ({reason(error)}); check the token "
+            f"(MODELSCOPE_API_TOKEN, or `modelscope login`) and its permissions; {folder} is kept "
+            f"as it is: push it later with: xlingual push {folder} {repo_id} --hub modelscope"
+        ) from None
+
+
+def _may_pass(error: BaseException) -> bool:
+    return bool(getattr(error, "retryable", isinstance(error, ConnectionError)))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -37,6 +38,7 @@ _JOINED_BY = {"prediction": "|", "probability": "|", "prediction_tags": " "}
 _CHUNK_ROWS = 4_096
 _MAX_SHEET_ROWS = 1_048_576
 _MAX_CELL_CHARACTERS = 32_767
+_CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")  # XML has none of them
 _MAX_EXACT_INTEGER = 10**15  # a spreadsheet keeps 15 digits; longer ones are identifiers
 
 
@@ -175,8 +177,7 @@ def _json_bool(value: Any) -> Any:
 
 
 def _write_xlsx(target: Path, header: Sequence[str], rows: Iterator[list[Any]]) -> None:
-    openpyxl = require("openpyxl", extra="excel")
-    book = openpyxl.Workbook(write_only=True)
+    book = require("openpyxl", extra="excel").Workbook(write_only=True)
     sheet = book.create_sheet("predictions")
     sheet.freeze_panes = "A2"  # the header stays in sight
     sheet.append([_sheet_cell(sheet, name) for name in header])
@@ -193,17 +194,17 @@ def _write_xlsx(target: Path, header: Sequence[str], rows: Iterator[list[Any]]) 
 
 def _sheet_cell(sheet: Any, value: Any) -> Any:
     """A value that a sheet keeps as it is: no text becomes a formula, no digit is lost."""
-    from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE, WriteOnlyCell
-
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= _MAX_EXACT_INTEGER:
         return str(value)
     if not isinstance(value, str):
         return value
-    text = ILLEGAL_CHARACTERS_RE.sub("", value)[:_MAX_CELL_CHARACTERS]
+    text = _CONTROL_CHARACTERS.sub("", value)[:_MAX_CELL_CHARACTERS]
     if not text.startswith(("=", "#")):
         return text
+    from openpyxl.cell import WriteOnlyCell
+
     cell = WriteOnlyCell(sheet, value=text)
     cell.data_type = "s"
     return cell
