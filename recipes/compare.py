@@ -50,7 +50,7 @@ def main(
         num_workers=compare_args.num_workers,
         overwrite=args.overwrite_output,
     )
-    unlabeled = []
+    unlabeled = {}
     if "target_test" not in data and "target_unlabeled" in data:
         read = xl.load_transfer_data(data_args, use=["source_train", "target_unlabeled"])
         unlabeled = xl.sample_unlabeled(read)

@@ -50,6 +50,7 @@ from .evaluation import (
     TransferReport as TransferReport,
     bitext_agreement as bitext_agreement,
     estimate_accuracy as estimate_accuracy,
+    ngram_agreement as ngram_agreement,
 )
 from .export import ExportReport as ExportReport, export_onnx as export_onnx
 from .hub import push_folder as push_folder, push_to_modelscope as push_to_modelscope
@@ -112,7 +113,6 @@ from .transfer import (
     encode_pairs as encode_pairs,
     label_bitext as label_bitext,
     language_offset as language_offset,
-    ngram_agreement as ngram_agreement,
     propagate_embeddings as propagate_embeddings,
     safer_of as safer_of,
     sample_few_shot as sample_few_shot,

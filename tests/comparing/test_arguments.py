@@ -47,6 +47,6 @@ def test_the_embedded_corpus_as_files():
     roles = embedded_roles()
     assert all(Path(path).is_file() for path in roles.values())
     data = load_transfer_data(DataArguments(**roles), use=["source_train", "target_unlabeled"])
-    texts = sample_unlabeled(data, num_rows=7)
-    assert len(set(texts)) == 7
-    assert all(isinstance(text, str) for text in texts)
+    ((name, rows),) = sample_unlabeled(data, num_rows=7).items()
+    assert [name] == list(data.target_unlabeled)
+    assert len(set(rows["text"])) == 7

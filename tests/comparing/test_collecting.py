@@ -21,7 +21,7 @@ def write_set(folder: Path, name: str, truth: list, predicted: list, sureness: f
         probs = {one: sureness if one == prediction else 1 - sureness for one in LABELS}
         # A line separator inside a text must not cut the row in two.
         rows.append({"text": "房间\u2028很好", "label": label, "prediction": prediction,
-                     "probs": probs})  # fmt: skip
+                     "probability": sureness, "probabilities": probs})  # fmt: skip
     lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
     (folder / f"predictions_{name}.jsonl").write_text("".join(lines), encoding="utf-8")
 
@@ -66,11 +66,16 @@ def test_two_sets_two_seeds_and_one_failure(tmp_path):
     }  # fmt: skip
     assert comparison.best_measured == "supervised"
     assert comparison.errors == {"coral-0": "exit code 1: 坏"}
-    table = comparison.table()
+    table = comparison.markdown()
     assert "| zh_hotel | coral | - |" in table
     assert "FAILED coral-0: exit code 1: 坏" in table
     assert "| mean | better | 80.2 [" in table or "| mean | better | 80.3 [" in table
+    shown = comparison.table().split("\n\n")
+    assert [block.split()[0] for block in shown[:3]] == ["zh_hotel", "zh_books", "mean"]
+    assert shown[3].split("\n")[1].split() == ["zero_shot", "-", "0", "100", "7"]
+    assert max(len(line) for block in shown for line in block.split("\n")) <= 80
     write_comparison(tmp_path, comparison)
+    assert (tmp_path / "table.md").read_text(encoding="utf-8") == table
     saved = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
     assert saved["sets"]["mean"]["better"]["score"] == pytest.approx(0.8025)
 

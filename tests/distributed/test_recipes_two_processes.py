@@ -88,7 +88,7 @@ def assert_same_result(one: Path, two: Path, start: str | Path) -> None:
     for path in one.glob("predictions_*.jsonl"):
         rows = [read_rows(folder / path.name) for folder in (one, two)]
         assert [row["text"] for row in rows[0]] == [row["text"] for row in rows[1]]
-        probs = [[list(row["probs"].values()) for row in part] for part in rows]
+        probs = [[list(row["probabilities"].values()) for row in part] for part in rows]
         np.testing.assert_allclose(*probs, atol=1e-3)
 
 

@@ -97,7 +97,7 @@ def test_two_processes_give_the_metrics_of_one(two, tmp_path, encoder):
     for name in ("en", "zh"):
         one_rows, two_rows = (read_rows(run / f"predictions_{name}.jsonl") for run in (out, two))
         assert [row["text"] for row in one_rows] == [row["text"] for row in two_rows]
-        probs = [[row["probs"]["good"] for row in rows] for rows in (one_rows, two_rows)]
+        probs = [[row["probabilities"]["good"] for row in rows] for rows in (one_rows, two_rows)]
         np.testing.assert_allclose(*probs, atol=1e-4)
     weights = load_file(out / "model.safetensors")
     assert_close(two, weights, atol=1e-4, rtol=1e-3)

@@ -145,7 +145,7 @@ def test_the_table_shows_what_matters() -> None:
 
 def test_columns_line_up_with_chinese_names() -> None:
     targets = [
-        scored("zh_酒店评论", [0, 0, 1, 2, 2], [0, 2, 1, 2, 0]),
+        scored("zh_酒店", [0, 0, 1, 2, 2], [0, 2, 1, 2, 0]),
         scored("zh_b", [0, 1, 2], [0, 1, 2]),
     ]
     lines = report(targets=targets).table().splitlines()
@@ -162,7 +162,7 @@ def test_columns_line_up_with_chinese_names() -> None:
     assert len(sets[0]) == 4
     assert sets == [sets[0]] * 4
 
-    first = next(i for i, line in enumerate(lines) if line.startswith("zh_酒店评论, per class"))
+    first = next(i for i, line in enumerate(lines) if line.startswith("zh_酒店, per class"))
     classes = column_starts(lines[first : first + 4])
     assert len(classes[0]) == 4
     assert all(row[:3] == classes[0][:3] for row in classes), "precision, recall, F1"
@@ -177,6 +177,30 @@ def test_the_confusion_matrix_in_the_table_is_in_the_order_of_the_labels() -> No
     assert lines[first].endswith("predicted as: 差评, 中性评价, 好")
     counts = [[int(cell) for cell in line.split()[-3:]] for line in lines[first + 1 : first + 4]]
     assert counts == [[1, 0, 1], [0, 1, 0], [1, 0, 1]]
+
+
+def test_a_confusion_matrix_too_wide_for_a_terminal_stands_below() -> None:
+    space = LabelSpace(("体育", "财经", "科技", "文化", "教育", "汽车", "房产", "游戏与动漫"))
+    ids = list(range(8)) * 3
+    scores = score_set("zh", output(ids, ids, num_labels=8), task=SEQUENCE, label_space=space)
+    wide = TransferReport(
+        task=SEQUENCE, label_space=space, source=[], targets=[scores], selection="last"
+    )
+    lines = wide.table().splitlines()
+    assert max(map(width, lines)) <= 80
+    first = next(i for i, line in enumerate(lines) if line.startswith("zh, predicted as"))
+    rows = [line.split() for line in lines[first + 1 :] if line.startswith(space.names)]
+    assert [row[0] for row in rows] == list(space.names)
+    assert [int(row[1 + number]) for number, row in enumerate(rows)] == [3] * 8
+
+
+def test_the_text_can_be_piped() -> None:
+    target = scored("zh_" + "很长的名字" * 9, [0, 0, 1, 2, 2], [0, 2, 1, 2, 0])
+    notes = ["[bold]不是标记[/bold] :smile: " + "这一句话没有空格" * 12]
+    table = report(targets=[target], notes=notes).table()
+    assert "\x1b" not in table
+    assert max(map(width, table.splitlines())) <= 80
+    assert "[bold]不是标记[/bold] :smile:" in table
 
 
 def test_many_classes_are_left_to_the_file() -> None:
@@ -216,7 +240,7 @@ def test_an_estimate_without_target_labels() -> None:
     results = done.results()
     found = [results[f"estimated_zh_酒店_accuracy{end}"] for end in ("", "_low", "_high")]
     assert found == list(expected)
-    (line,) = (line for line in done.table().splitlines() if "estimated" in line)
+    line = " ".join(done.table().split())
     value, low, high = (100 * bound for bound in expected)
     assert f"zh_酒店 accuracy (no label read): {value:.1f} [{low:.1f}, {high:.1f}]" in line
     assert "rough guide: such estimates were off by 5 to 10 points" in line
@@ -233,8 +257,9 @@ def test_an_estimate_without_target_labels() -> None:
 def test_no_estimate_without_source_rows(source: list[SetScores], words: str) -> None:
     done = report(source=source).with_estimates({"zh": unsure(30, 0)})
     assert not any(key.startswith("estimated") for key in done.results())
-    assert "no estimate of the target accuracy: it needs 20" in done.table()
-    assert words in done.table()
+    said = " ".join(done.table().split())
+    assert "no estimate of the target accuracy: it needs 20" in said
+    assert words in said
 
 
 def test_no_estimate_for_several_labels_a_row() -> None:

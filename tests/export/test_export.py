@@ -32,7 +32,7 @@ for _package in ("onnx", "onnxruntime", "onnxscript"):
 
 from xlingual.export import ExportReport, export_onnx, graphs, load_onnx_model, parity  # noqa: E402
 from xlingual.inference import Predictor  # noqa: E402
-from xlingual.inference.loading import load_classifier  # noqa: E402
+from xlingual.inference.classifier_loading import load_classifier  # noqa: E402
 
 LABELS = ("差评", "好评")
 TEXTS = [text for pair in POSITIVE + NEGATIVE for text in pair]
@@ -238,7 +238,8 @@ def test_the_report_counts_answers_itself(exported) -> None:
         assert flat[f"eval_{name}_rows"] == 12
         lost = 100 * (right - flat[f"eval_{name}_onnx_int8_accuracy"])
         assert report.accuracy_lost(name, "int8") == pytest.approx(lost)
-    assert "points lost, 12 rows" in report.table()
+    assert "lost: points of accuracy" in report.table()
+    assert report.table().count(" 12\n") == 4, "a row for each precision and set"
 
 
 @pytest.mark.parametrize(("int8", "is_warned"), [(0.89, True), (0.896, False)])

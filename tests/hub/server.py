@@ -14,14 +14,14 @@ import json
 import re
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
 
 import yaml
+from pytest_httpserver import HTTPServer
+from werkzeug import Request, Response
 
 WRITER, READER = "hf_" + "w" * 34, "hf_" + "r" * 34
 LFS_SUFFIXES = (".safetensors", ".onnx", ".bin", ".pt", ".pth")
@@ -105,90 +105,71 @@ class HubError(Exception):
         self.status, self.code = status, code
 
 
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    hub: Hub
+class Server(HTTPServer):
+    """Answers by ``ROUTES``, after the faults that the test wants."""
 
-    def log_message(self, format: str, *args: object) -> None:
-        """Quiet."""
+    def __init__(self, hub: Hub) -> None:
+        super().__init__("127.0.0.1", 0, threaded=True)
+        self.hub = hub
 
-    def do_GET(self) -> None:
-        self._serve("GET")
-
-    def do_HEAD(self) -> None:
-        self._serve("HEAD")
-
-    def do_POST(self) -> None:
-        self._serve("POST")
-
-    def do_PUT(self) -> None:
-        self._serve("PUT")
-
-    def _serve(self, method: str) -> None:
-        self.path_only = unquote(urlsplit(self.path).path)
+    def application(self, request: Request) -> Response:
         with self.hub.lock:
-            self.hub.requests.append((method, self.path_only))
-            fault = self._next_fault(method)
+            self.hub.requests.append((request.method, request.path))
+            fault = self._next_fault(request)
         if fault is not None and fault.status is None:
-            if method in ("POST", "PUT"):
-                self.rfile.read(64)  # in mid-upload
-            self.connection.shutdown(socket.SHUT_RDWR)
-            self.close_connection = True
-            return
-        self.body = self._read_body()
+            if request.method in ("POST", "PUT"):
+                request.stream.read(64)  # in mid-upload
+            request.environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+            return Response()
+        request.get_data()
         try:
             if fault is not None:
                 raise HubError(fault.status or 500, "as the test wants it", fault.code)
-            for verb, pattern, answer in ROUTES:
-                match = re.fullmatch(pattern, self.path_only)
-                if verb == ("GET" if method == "HEAD" else method) and match:
-                    with self.hub.lock:
-                        answer(self, *match.groups())
-                    return
-            raise HubError(404, f"no such endpoint: {method} {self.path_only}")
+            answer, groups = _route(request)
+            with self.hub.lock:
+                return answer(Exchange(self.hub, request), *groups)
         except HubError as error:
-            headers = {"X-Error-Message": str(error)}
-            if error.code:
-                headers["X-Error-Code"] = error.code
-            self._json({"error": str(error)}, error.status, headers)
+            code = {"X-Error-Code": error.code} if error.code else {}
+            return _json(
+                {"error": str(error)}, error.status, {"X-Error-Message": str(error)} | code
+            )
 
-    def _next_fault(self, method: str) -> Fault | None:
+    def _next_fault(self, request: Request) -> Fault | None:
         for fault in self.hub.faults:
-            if fault.times and fault.method == method and re.search(fault.path, self.path_only):
+            if (
+                fault.times
+                and fault.method == request.method
+                and re.search(fault.path, request.path)
+            ):
                 fault.times -= 1
                 return fault
         return None
 
-    def _read_body(self) -> bytes:
-        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
-            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        body = b""
-        while size := int(self.rfile.readline(), 16):
-            body += self.rfile.read(size)
-            self.rfile.readline()
-        self.rfile.readline()
-        return body
 
-    def _json(self, content: object, status: int = 200, headers: Any = None) -> None:
-        self._bytes(json.dumps(content).encode(), status, headers, "application/json")
+def _route(request: Request) -> tuple[Callable[..., Response], tuple[str, ...]]:
+    method = "GET" if request.method == "HEAD" else request.method
+    for verb, pattern, answer in ROUTES:
+        match = re.fullmatch(pattern, request.path)
+        if verb == method and match:
+            return answer, match.groups()
+    raise HubError(404, f"no such endpoint: {request.method} {request.path}")
 
-    def _bytes(
-        self,
-        content: bytes,
-        status: int = 200,
-        headers: dict[str, str] | None = None,
-        kind: str = "application/octet-stream",
-    ) -> None:
-        self.send_response(status)
-        for name, value in {"Content-Type": kind, **(headers or {})}.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(content)
+
+def _json(content: object, status: int = 200, headers: Any = None) -> Response:
+    return Response(json.dumps(content), status, headers, content_type="application/json")
+
+
+class Exchange:
+    """One request to the hub, and what it answers."""
+
+    def __init__(self, hub: Hub, request: Request) -> None:
+        self.hub, self.request = hub, request
+
+    def asked(self) -> Any:
+        return json.loads(self.request.get_data())
 
     def user(self) -> str | None:
-        token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        token = self.request.headers.get("Authorization", "").removeprefix("Bearer ")
         if token and token not in (WRITER, READER):
             raise HubError(401, "Invalid credentials in Authorization header")
         return {WRITER: "writer", READER: "reader"}.get(token)
@@ -213,56 +194,55 @@ class Handler(BaseHTTPRequestHandler):
 
     # --- what is asked -------------------------------------------------------------------------
 
-    def whoami(self) -> None:
+    def whoami(self) -> Response:
         if self.user() is None:
             raise HubError(401, "Invalid username or password.")
-        self._json({"type": "user", "name": self.user(), "orgs": []})
+        return _json({"type": "user", "name": self.user(), "orgs": []})
 
-    def create(self) -> None:
+    def create(self) -> Response:
         self.writer()
-        asked = json.loads(self.body)
+        asked = self.asked()
         repo_id = f"{asked.get('organization') or self.user()}/{asked['name']}"
         if repo_id in self.hub.repos:
             raise HubError(409, "You already created this model repo")
         self.hub.add_repo(repo_id, private=asked.get("visibility") == "private")
-        self._json({"url": f"{self.hub.url}/{repo_id}"})
+        return _json({"url": f"{self.hub.url}/{repo_id}"})
 
-    def validate_yaml(self) -> None:
-        text = json.loads(self.body)["content"]
+    def validate_yaml(self) -> Response:
+        text = self.asked()["content"]
         block = re.match(r"\s*---\n(.*?)\n---", text, re.DOTALL)
         metadata = yaml.safe_load(block[1]) if block else {}
         base = metadata.get("base_model")
         if base and not REPO_ID.fullmatch(str(base)):
             message = '"base_model" with value "..." is not valid. Use a model id'
-            self._json({"errors": [{"message": message}], "warnings": []}, 400)
-        else:
-            self._json({"errors": [], "warnings": []})
+            return _json({"errors": [{"message": message}], "warnings": []}, 400)
+        return _json({"errors": [], "warnings": []})
 
-    def info(self, repo_id: str, revision: str = "main") -> None:
+    def info(self, repo_id: str, revision: str = "main") -> Response:
         commit = self.commit(repo_id, revision)
         siblings = [{"rfilename": name} for name in sorted(commit.files)]
         private = self.repo(repo_id).private
-        self._json({"id": repo_id, "sha": commit.oid, "private": private, "siblings": siblings})
+        return _json({"id": repo_id, "sha": commit.oid, "private": private, "siblings": siblings})
 
-    def refs(self, repo_id: str) -> None:
+    def refs(self, repo_id: str) -> Response:
         branches = self.repo(repo_id).branches
         names = [
             {"name": name, "ref": f"refs/heads/{name}", "targetCommit": commits[-1].oid}
             for name, commits in branches.items()
         ]
-        self._json({"branches": names, "tags": [], "converts": []})
+        return _json({"branches": names, "tags": [], "converts": []})
 
-    def branch(self, repo_id: str, name: str) -> None:
+    def branch(self, repo_id: str, name: str) -> Response:
         self.writer()
         branches = self.repo(repo_id).branches
         if name in branches:
             raise HubError(409, "Reference already exists")
         branches[name] = list(branches["main"])
-        self._json({})
+        return _json({})
 
-    def tree(self, repo_id: str, revision: str, folder: str | None = None) -> None:
+    def tree(self, repo_id: str, revision: str, folder: str | None = None) -> Response:
         commit = self.commit(repo_id, revision)
-        recursive = parse_qs(urlsplit(self.path).query).get("recursive", [""])[0].lower()
+        recursive = self.request.args.get("recursive", "").lower()
         prefix = f"{folder.strip('/')}/" if folder and folder.strip("/") else ""
         found = []
         for name, content in sorted(commit.files.items()):
@@ -273,13 +253,13 @@ class Handler(BaseHTTPRequestHandler):
                     sha = hashlib.sha256(content).hexdigest()
                     entry["lfs"] = {"oid": sha, "size": len(content), "pointerSize": 130}
                 found.append(entry)
-        self._json(found)
+        return _json(found)
 
-    def preupload(self, repo_id: str, revision: str) -> None:
+    def preupload(self, repo_id: str, revision: str) -> Response:
         self.writer()
         commit = self.commit(repo_id, revision)
         answers = []
-        for file in json.loads(self.body)["files"]:
+        for file in self.asked()["files"]:
             is_lfs = file["path"].endswith(LFS_SUFFIXES)
             content = commit.files.get(file["path"])
             oid = None
@@ -291,13 +271,13 @@ class Handler(BaseHTTPRequestHandler):
             answers.append(
                 {"path": file["path"], "uploadMode": mode, "shouldIgnore": False, "oid": oid}
             )
-        self._json({"files": answers})
+        return _json({"files": answers})
 
-    def lfs_batch(self, repo_id: str) -> None:
+    def lfs_batch(self, repo_id: str) -> Response:
         self.writer()
         self.repo(repo_id)
         objects = []
-        for item in json.loads(self.body)["objects"]:
+        for item in self.asked()["objects"]:
             entry: dict[str, Any] = {"oid": item["oid"], "size": item["size"]}
             if item["oid"] not in self.hub.objects:
                 entry["actions"] = {
@@ -305,28 +285,28 @@ class Handler(BaseHTTPRequestHandler):
                     "verify": {"href": f"{self.hub.url}/lfs/{item['oid']}/verify", "header": {}},
                 }
             objects.append(entry)
-        self._json({"transfer": "basic", "objects": objects})
+        return _json({"transfer": "basic", "objects": objects})
 
-    def lfs_put(self, oid: str) -> None:
-        if hashlib.sha256(self.body).hexdigest() != oid:
+    def lfs_put(self, oid: str) -> Response:
+        if hashlib.sha256(self.request.get_data()).hexdigest() != oid:
             raise HubError(400, "the content does not have this hash")
-        self.hub.objects[oid] = self.body
-        self._bytes(b"")
+        self.hub.objects[oid] = self.request.get_data()
+        return Response()
 
-    def lfs_verify(self, oid: str) -> None:
+    def lfs_verify(self, oid: str) -> Response:
         self.writer()
-        if len(self.hub.objects.get(oid, b"")) != json.loads(self.body)["size"]:
+        if len(self.hub.objects.get(oid, b"")) != self.asked()["size"]:
             raise HubError(404, "the object is not there")
         self.hub.verified.add(oid)
-        self._json({})
+        return _json({})
 
-    def lfs_get(self, oid: str) -> None:
-        self._bytes(self.hub.objects[oid])
+    def lfs_get(self, oid: str) -> Response:
+        return Response(self.hub.objects[oid])
 
-    def post_commit(self, repo_id: str, revision: str) -> None:
+    def post_commit(self, repo_id: str, revision: str) -> Response:
         self.writer()
         head = self.commit(repo_id, revision)
-        lines = [json.loads(line) for line in self.body.splitlines()]
+        lines = [json.loads(line) for line in self.request.get_data().splitlines()]
         header = lines[0]["value"]
         if header.get("parentCommit") not in (None, head.oid):
             raise HubError(412, "A commit has happened since. Please refresh and try again.")
@@ -345,43 +325,42 @@ class Handler(BaseHTTPRequestHandler):
         oid = _oid((repo_id, revision, len(branch), sorted(files)))
         branch.append(Commit(oid, header["summary"], files, frozenset(lfs)))
         url = f"{self.hub.url}/{repo_id}/commit/{oid}"
-        self._json({"success": True, "commitOid": oid, "commitUrl": url, "hookOutput": ""})
+        return _json({"success": True, "commitOid": oid, "commitUrl": url, "hookOutput": ""})
 
-    def resolve(self, repo_id: str, revision: str, name: str) -> None:
+    def resolve(self, repo_id: str, revision: str, name: str) -> Response:
         commit = self.commit(repo_id, revision)
         known = {"X-Repo-Commit": commit.oid}
         content = commit.files.get(name)
         if content is None:
             missing = {**known, "X-Error-Code": "EntryNotFound", "X-Error-Message": "no entry"}
-            self._json({"error": "Entry not found"}, 404, missing)
-        elif name in commit.lfs:
+            return _json({"error": "Entry not found"}, 404, missing)
+        if name in commit.lfs:
             sha = hashlib.sha256(content).hexdigest()
             linked = {"X-Linked-Etag": f'"{sha}"', "X-Linked-Size": str(len(content))}
             # Another host, as a store of large files is: the client follows none but its own.
             store = self.hub.url.replace("127.0.0.1", "localhost")
             location = {"Location": f"{store}/lfs/{sha}", **linked}
-            self._bytes(b"", 302, {**known, **location})
-        else:
-            self._bytes(content, 200, {**known, "ETag": f'"{_oid(content)}"'})
+            return Response(b"", 302, {**known, **location})
+        return Response(content, 200, {**known, "ETag": f'"{_oid(content)}"'})
 
 
 _ID = r"([^/]+/[^/]+)"
 ROUTES = [
-    ("GET", r"/api/whoami-v2", Handler.whoami),
-    ("POST", r"/api/repos/create", Handler.create),
-    ("POST", r"/api/validate-yaml", Handler.validate_yaml),
-    ("GET", rf"/api/models/{_ID}", Handler.info),
-    ("GET", rf"/api/models/{_ID}/revision/(.+)", Handler.info),
-    ("GET", rf"/api/models/{_ID}/refs", Handler.refs),
-    ("GET", rf"/api/models/{_ID}/tree/([^/]+)(/.*)?", Handler.tree),
-    ("POST", rf"/api/models/{_ID}/branch/(.+)", Handler.branch),
-    ("POST", rf"/api/models/{_ID}/preupload/(.+)", Handler.preupload),
-    ("POST", rf"/api/models/{_ID}/commit/(.+)", Handler.post_commit),
-    ("POST", rf"/{_ID}\.git/info/lfs/objects/batch", Handler.lfs_batch),
-    ("PUT", r"/lfs/([0-9a-f]{64})", Handler.lfs_put),
-    ("GET", r"/lfs/([0-9a-f]{64})", Handler.lfs_get),
-    ("POST", r"/lfs/([0-9a-f]{64})/verify", Handler.lfs_verify),
-    ("GET", rf"/{_ID}/resolve/([^/]+)/(.+)", Handler.resolve),
+    ("GET", r"/api/whoami-v2", Exchange.whoami),
+    ("POST", r"/api/repos/create", Exchange.create),
+    ("POST", r"/api/validate-yaml", Exchange.validate_yaml),
+    ("GET", rf"/api/models/{_ID}", Exchange.info),
+    ("GET", rf"/api/models/{_ID}/revision/(.+)", Exchange.info),
+    ("GET", rf"/api/models/{_ID}/refs", Exchange.refs),
+    ("GET", rf"/api/models/{_ID}/tree/([^/]+)(/.*)?", Exchange.tree),
+    ("POST", rf"/api/models/{_ID}/branch/(.+)", Exchange.branch),
+    ("POST", rf"/api/models/{_ID}/preupload/(.+)", Exchange.preupload),
+    ("POST", rf"/api/models/{_ID}/commit/(.+)", Exchange.post_commit),
+    ("POST", rf"/{_ID}\.git/info/lfs/objects/batch", Exchange.lfs_batch),
+    ("PUT", r"/lfs/([0-9a-f]{64})", Exchange.lfs_put),
+    ("GET", r"/lfs/([0-9a-f]{64})", Exchange.lfs_get),
+    ("POST", r"/lfs/([0-9a-f]{64})/verify", Exchange.lfs_verify),
+    ("GET", rf"/{_ID}/resolve/([^/]+)/(.+)", Exchange.resolve),
 ]
 
 
@@ -389,13 +368,6 @@ ROUTES = [
 def serve() -> Iterator[Hub]:
     """A hub of its own, on a free port of loopback."""
     hub = Hub()
-    handler = type("HubHandler", (Handler,), {"hub": hub})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    hub.url = f"http://127.0.0.1:{server.server_address[1]}"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
+    with Server(hub) as server:
+        hub.url = server.url_for("").rstrip("/")
         yield hub
-    finally:
-        server.shutdown()
-        server.server_close()

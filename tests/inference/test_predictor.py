@@ -20,7 +20,7 @@ from tests.inference.plain import LABELS, TEXTS, logits_of, write_json
 from xlingual.data import DataSource, encode, load_source
 from xlingual.errors import ConfigError, ModelLoadError
 from xlingual.inference import Predictor
-from xlingual.inference.rows import encode_texts
+from xlingual.inference.text_encoding import encode_texts
 from xlingual.labels import LabelSpace
 from xlingual.tasks import get_task
 

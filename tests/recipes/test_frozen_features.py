@@ -28,7 +28,7 @@ def assert_the_folder_predicts_the_report(folder) -> None:
         with torch.no_grad():
             probs = model(**tokenizer(row["text"], return_tensors="pt")).logits.softmax(-1)[0]
         named = {model.config.id2label[i]: float(p) for i, p in enumerate(probs)}
-        assert named == pytest.approx(row["probs"], abs=1e-3)
+        assert named == pytest.approx(row["probabilities"], abs=1e-3)
         assert max(named, key=named.__getitem__) == row["prediction"]
 
 
@@ -62,7 +62,7 @@ def test_centring_moves_the_target_and_not_the_source(run, files, tmp_path) -> N
     start(run, files, tmp_path / "off", unlabeled, "--centring=false")
     for name, is_same in (("en", True), ("zh", False)):
         on, off = (
-            np.array([list(row["probs"].values()) for row in read_rows(folder)])
+            np.array([list(row["probabilities"].values()) for row in read_rows(folder)])
             for folder in (tmp_path / side / f"predictions_{name}.jsonl" for side in ("on", "off"))
         )
         assert np.allclose(on, off) is is_same

@@ -45,7 +45,7 @@ def test_the_folder_is_plain_and_keeps_the_adapters(run, files, text, tmp_path, 
         with torch.no_grad():
             probs = model(**tokenizer(row["text"], return_tensors="pt")).logits.softmax(-1)[0]
         named = {model.config.id2label[i]: float(p) for i, p in enumerate(probs)}
-        assert named == pytest.approx(row["probs"], abs=1e-3)
+        assert named == pytest.approx(row["probabilities"], abs=1e-3)
 
 
 def test_the_task_adapter_may_be_chosen_by_source_validation(run, files, text, tmp_path):

@@ -47,7 +47,7 @@ def test_two_tasks_leave_two_folders(run, tasks, tmp_path, flags):
         for row in rows[:3]:
             answer = classify(row["text"])[0]
             assert answer["label"] in labels
-            assert answer["score"] == pytest.approx(max(row["probs"].values()), abs=1e-3)
+            assert answer["score"] == pytest.approx(max(row["probabilities"].values()), abs=1e-3)
 
 
 @pytest.mark.slow

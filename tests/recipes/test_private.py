@@ -45,7 +45,7 @@ def test_the_results_say_what_was_spent(run, files, tmp_path, capsys):
         with torch.no_grad():
             probs = model(**tokenizer(row["text"], return_tensors="pt")).logits.softmax(-1)[0]
         named = {model.config.id2label[i]: float(p) for i, p in enumerate(probs)}
-        assert named == pytest.approx(row["probs"], abs=1e-3)
+        assert named == pytest.approx(row["probabilities"], abs=1e-3)
 
 
 def test_a_validation_set_that_is_given_is_scored(run, files, tmp_path):

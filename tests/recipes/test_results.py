@@ -46,9 +46,9 @@ def check_files(folder, *, targets=("zh",)):
 def check_predictions(folder, name="zh"):
     for row in read_rows(folder / f"predictions_{name}.jsonl"):
         assert row["text"]
-        assert row["label"] in row["probs"]
-        assert row["prediction"] == max(row["probs"], key=row["probs"].get)
-        assert sum(row["probs"].values()) == pytest.approx(1, abs=1e-5)
+        assert row["label"] in row["probabilities"]
+        assert row["prediction"] == max(row["probabilities"], key=row["probabilities"].get)
+        assert sum(row["probabilities"].values()) == pytest.approx(1, abs=1e-5)
 
 
 def test_zero_shot_on_the_embedded_corpus(tmp_path, run, capsys):

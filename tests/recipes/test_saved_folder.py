@@ -91,5 +91,5 @@ def test_full_and_adapter_folders_give_the_same_labels_by_name(
         assert answers[folder]["model"] == labels, folder
         assert answers[folder]["pipeline"] == labels, folder
         assert set(labels) <= set(names.values())
-        scores = [max(row["probs"].values()) for row in predicted]
+        scores = [max(row["probabilities"].values()) for row in predicted]
         assert answers[folder]["scores"] == pytest.approx(scores, abs=1e-4), folder

@@ -53,7 +53,7 @@ def test_it_adapts_the_encoder_and_not_the_output_layer(run, files, given, text,
     for row in read_rows(out / "predictions_zh.jsonl")[:3]:
         with torch.no_grad():
             probs = model(**tokenizer(row["text"], return_tensors="pt")).logits.softmax(-1)[0]
-        assert probs[0].item() == pytest.approx(row["probs"]["positive"], abs=1e-3)
+        assert probs[0].item() == pytest.approx(row["probabilities"]["positive"], abs=1e-3)
     results = results_of(out)
     assert results["eval_zh_rows"] == 13
     assert not any(key.startswith("eval_en") for key in results), "there is no source row"

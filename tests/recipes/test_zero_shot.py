@@ -97,7 +97,7 @@ def test_a_correction_is_in_the_saved_folder(tmp_path, run, files, text, monkeyp
     start(run, files, out, *flags)
     for name, moved in (("en", 0.0), ("zh", 1.5)):
         odds = [
-            [np.log(row["probs"]["negative"] / row["probs"]["positive"]) for row in
+            [np.log(row["probabilities"]["negative"] / row["probabilities"]["positive"]) for row in
              read_rows(folder / f"predictions_{name}.jsonl")]
             for folder in (tmp_path / "plain", out)
         ]  # fmt: skip
@@ -105,7 +105,7 @@ def test_a_correction_is_in_the_saved_folder(tmp_path, run, files, text, monkeyp
     classify = pipeline("text-classification", model=str(out), device="cpu", top_k=None)
     for row in read_rows(out / "predictions_zh.jsonl")[:3]:
         answers = {answer["label"]: answer["score"] for answer in classify([row["text"]])[0]}
-        assert answers == pytest.approx(row["probs"], abs=1e-3)
+        assert answers == pytest.approx(row["probabilities"], abs=1e-3)
     if adapter == "none":
         weights = [load_file(f / "model.safetensors") for f in (tmp_path / "plain", out)]
         changed = {name for name in weights[0] if not weights[0][name].equal(weights[1][name])}

@@ -122,12 +122,13 @@ def test_predictions_stand_beside_their_texts(tmp_path, report) -> None:
         "domain_name": "酒店",
         "label": "差评",
         "prediction": "差评",
-        "probs": {"差评": 0.9, "好评": 0.1},
+        "probability": 0.9,
+        "probabilities": {"差评": 0.9, "好评": 0.1},
     }
     assert [line["label"] for line in lines] == ["差评", "好评", None, "好评"]
     assert [line["prediction"] for line in lines] == ["差评", "好评", "好评", "差评"]
     bare = (tmp_path / "predictions_en.jsonl").read_text(encoding="utf-8").splitlines()
-    assert json.loads(bare[0]).keys() == {"label", "prediction", "probs"}
+    assert list(json.loads(bare[0])) == ["label", "prediction", "probability", "probabilities"]
 
 
 def test_predictions_of_several_labels(tmp_path) -> None:
@@ -146,4 +147,4 @@ def test_predictions_of_several_labels(tmp_path) -> None:
     found = [json.loads(line) for line in lines]
     assert [line["prediction"] for line in found] == [["差评", "好评"], [], ["好评"]]
     assert [line["label"] for line in found] == [["差评"], [], None]
-    assert found[0]["probs"] == {"差评": 0.9, "好评": 0.6}
+    assert found[0]["probabilities"] == {"差评": 0.9, "好评": 0.6}

@@ -3,12 +3,13 @@
 from xlingual.comparing.arguments import (
     changed_settings,
     embedded_roles,
-    sample_unlabeled,
 )
 from xlingual.comparing.collecting import compare_runs
-from xlingual.comparing.methods import METHODS, Method, choose_methods, plan_runs
+from xlingual.comparing.comparison_table import Comparison, write_comparison
+from xlingual.comparing.estimating import sample_unlabeled
+from xlingual.comparing.methods import METHODS, Method
+from xlingual.comparing.planning import choose_methods, plan_runs
 from xlingual.comparing.running import ComparedRun, FinishedRun, run_all
-from xlingual.comparing.table import Comparison, write_comparison
 
 __all__ = [
     "METHODS",

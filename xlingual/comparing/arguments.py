@@ -6,13 +6,11 @@ import dataclasses
 from importlib.resources import files
 from typing import Any
 
-from xlingual.data import TransferData, mix_domains
 from xlingual.data.corpus import ROLES
 
 __all__ = [
     "changed_settings",
     "embedded_roles",
-    "sample_unlabeled",
 ]
 
 # What the comparison sets itself, run by run; what follows from --precision and --selection; and
@@ -53,11 +51,3 @@ def embedded_roles() -> dict[str, str]:
     """The files of the embedded corpus by role, for runs that mix the roles in their own way."""
     corpus = files("xlingual") / "assets" / "corpus"
     return {role: str(corpus / f"{role}.jsonl") for role in ROLES}
-
-
-def sample_unlabeled(data: TransferData, *, num_rows: int = 2000) -> list[Any]:
-    """Texts of the target without labels (pairs as tuples), at random: enough for an estimate."""
-    rows = mix_domains({}, data.target_unlabeled).shuffle(seed=0)
-    rows = rows.select(range(min(num_rows, len(rows))))
-    columns = [list(rows[column]) for column in data.task.text_columns]
-    return columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-import logging
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
+from datasets import Dataset
 from numpy.typing import NDArray
 
-from xlingual.comparing.methods import BASELINE, BY_EVIDENCE, CEILING
+from xlingual.comparing.comparison_table import Comparison
+from xlingual.comparing.estimating import estimate_run, predict_unlabeled, tested_rows
+from xlingual.comparing.methods import BASELINE, BY_EVIDENCE, CEILING, METHODS
 from xlingual.comparing.running import FinishedRun
-from xlingual.comparing.table import Comparison
-from xlingual.errors import DataError, XlingualError
-from xlingual.evaluation import apply_calibration
+from xlingual.errors import DataError
 from xlingual.evaluation.comparison import (
     SeedScores,
     cheapest_of_the_best,
@@ -24,26 +24,16 @@ from xlingual.evaluation.comparison import (
     mean_of_sets,
     resample_methods,
 )
-from xlingual.evaluation.estimates import (
-    average_thresholded_confidence,
-    difference_of_confidences,
+from xlingual.evaluation.prediction_rows import (
+    PredictionRows,
+    predictions_path,
+    read_predictions,
 )
-from xlingual.inference import Predictor
-from xlingual.tasks import IGNORE_INDEX, get_task
+from xlingual.tasks import Task, get_task
 
 __all__ = ["compare_runs"]
 
-logger = logging.getLogger(__name__)
-
 MEAN = "mean"
-
-
-class _Rows(NamedTuple):
-    """What a run wrote of one set."""
-
-    references: NDArray[np.int64]
-    predictions: NDArray[np.int64]
-    probs: NDArray[np.float64]
 
 
 def compare_runs(
@@ -55,7 +45,7 @@ def compare_runs(
     by_evidence: Sequence[str] = BY_EVIDENCE,
     baseline: str = BASELINE,
     ceiling: str = CEILING,
-    unlabeled: Sequence[Any] = (),
+    unlabeled: Mapping[str, Dataset] | None = None,
 ) -> Comparison:
     """Read what the runs wrote, and compare the methods.
 
@@ -70,7 +60,7 @@ def compare_runs(
         baseline: The method the others are compared with.
         ceiling: The method that has the target's training labels, and is no candidate where target
             labels may not be read.
-        unlabeled: Target texts, or pairs of them, for the estimates where there is no test set.
+        unlabeled: Target rows by set, for the estimates where there is no test set.
 
     Raises:
         DataError: No run has a result, or runs were evaluated on different rows or labels.
@@ -85,14 +75,15 @@ def compare_runs(
     names = {tuple(one["label_names"]) for one in results.values()}
     if len(names) > 1:
         raise DataError(f"the runs have different labels, which cannot be compared: {names}")
-    labels, metric = names.pop(), get_task(task).primary_metric
+    labels, the_task = names.pop(), get_task(task)
+    metric = the_task.primary_metric
     scores = _scores(good, _set_names(results, target_language), labels, metric)
     costs = {method: _costs(method, good, results) for method in methods}
     estimates: dict[str, float] = {}
     if task in ("sequence", "pair"):
         able = [run for run in good if run.run.method != ceiling]
         languages = (source_language, target_language)
-        estimates = _estimates(able, results, languages, labels, unlabeled)
+        estimates = _estimates(able, results, languages, labels, the_task, unlabeled or {})
     overall = scores.get(MEAN) or next(iter(scores.values()), None)
     ranked = [m for m in by_evidence if any(run.run.method == m for run in good)]
     return Comparison(
@@ -123,7 +114,7 @@ def _scores(
         predictions: dict[str, list[NDArray[np.int64]]] = {}
         references = None
         for run in runs:
-            rows = _read_set(run.folder, name, labels)
+            rows = _read_set(run.folder, name, labels).output
             if references is not None and not np.array_equal(rows.references, references):
                 raise DataError(
                     f"{run.run.name} was evaluated on other rows of {name} than the runs before; "
@@ -158,71 +149,37 @@ def _estimates(
     results: Mapping[str, Mapping[str, Any]],
     languages: tuple[str, str],
     labels: Sequence[str],
-    unlabeled: Sequence[Any],
+    task: Task,
+    unlabeled: Mapping[str, Dataset],
 ) -> dict[str, float]:
     """Mean over the seeds of the accuracy that is expected on the target, by method."""
     found: dict[str, list[float]] = {}
     for run in runs:
         own = {run.run.name: results[run.run.name]}
         temperature = own[run.run.name].get("calibration_temperature")
-        source = [_read_set(run.folder, name, labels) for name in _set_names(own, languages[0])]
-        if not source or temperature is None:
+        if temperature is None:
             continue
-        # The probabilities of the test rows, without their labels; or those of the target's text.
-        targets = [_read_set(run.folder, n, labels).probs for n in _set_names(own, languages[1])]
-        probs = [apply_calibration(one, temperature) for one in targets]
-        if not probs and unlabeled:
-            probs = _predicted(run.folder, unlabeled, labels)
-        known = apply_calibration(np.concatenate([rows.probs for rows in source]), temperature)
-        truth = np.concatenate([rows.references for rows in source])
-        estimates = [
-            estimate(known, truth, one)
-            for one in probs
-            for estimate in (average_thresholded_confidence, difference_of_confidences)
-        ]
-        if estimates:
-            found.setdefault(run.run.method, []).append(float(np.mean(estimates)))
+        source, tested = (
+            [_read_set(run.folder, name, labels) for name in _set_names(own, language)]
+            for language in languages
+        )
+        target = tested_rows(tested, task=task) or predict_unlabeled(
+            run.folder, unlabeled, task=task, label_names=labels
+        )
+        method = METHODS.get(run.run.method)
+        estimate = estimate_run(
+            source,
+            target,
+            calibration_temperature=temperature,
+            learnt_ngrams=method is not None and method.learns_ngrams,
+        )
+        if estimate is not None:
+            found.setdefault(run.run.method, []).append(estimate)
     return {method: float(np.mean(values)) for method, values in found.items()}
 
 
-def _predicted(
-    folder: Path, texts: Sequence[Any], labels: Sequence[str]
-) -> list[NDArray[np.float64]]:
-    """Calibrated probabilities by the saved model; none where there is no model in the folder."""
-    try:
-        predictor = Predictor.from_pretrained(folder)
-    except XlingualError as error:
-        logger.warning("no estimate for %s: %s", folder.name, error)
-        return []
-    answers = [answer.probabilities for answer in predictor.predict(texts)]
-    rows = [[answer[label] for label in labels] for answer in answers if answer]
-    return [np.array(rows)] if rows else []
-
-
-def _read_set(folder: Path, name: str, labels: Sequence[str]) -> _Rows:
-    ids = {label: number for number, label in enumerate(labels)}
-
-    def as_ids(value: Any) -> Any:
-        if isinstance(value, list):
-            return [int(label in value) for label in labels]
-        return IGNORE_INDEX if value is None else ids[value]
-
-    path = folder / f"predictions_{name}.jsonl"
-    lines = path.read_text(encoding="utf-8").split("\n")  # a text may hold other line separators
-    rows = [json.loads(line) for line in lines if line]
-    probs = np.array([[row["probs"][label] for label in labels] for row in rows])
-    if _is_multi_label(rows):
-        empty = [IGNORE_INDEX] * len(labels)
-        truth = [empty if row["label"] is None else as_ids(row["label"]) for row in rows]
-    else:
-        truth = [as_ids(row["label"]) for row in rows]
-        probs = probs / probs.sum(axis=1, keepdims=True)  # they were rounded to six places
-    return _Rows(np.array(truth), np.array([as_ids(row["prediction"]) for row in rows]), probs)
-
-
-def _is_multi_label(rows: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether the rows hold lists of labels."""
-    return any(isinstance(row["prediction"], list) for row in rows)
+def _read_set(folder: Path, name: str, labels: Sequence[str]) -> PredictionRows:
+    return read_predictions(predictions_path(folder, name), label_names=labels)
 
 
 def _set_names(results: Mapping[str, Mapping[str, Any]], language: str) -> list[str]:

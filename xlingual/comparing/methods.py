@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Container, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from xlingual.comparing.running import ComparedRun
-from xlingual.config.methods import CompareArguments, FewShotArguments, UnlabeledTargetArguments
-from xlingual.errors import ConfigError
-
-__all__ = ["BY_EVIDENCE", "METHODS", "NOT_BY_DEFAULT", "Method", "choose_methods", "plan_runs"]
+__all__ = ["BASELINE", "BY_EVIDENCE", "CEILING", "METHODS", "NOT_BY_DEFAULT", "Method"]
 
 BASELINE, CEILING = "zero_shot", "supervised"
-_EVERYWHERE = ("source_train", "source_validation", "target_validation", "target_test")
 _TEXT, _LABELS, _BITEXT = ("target_unlabeled",), ("target_train",), ("bitext",)
 
 
@@ -26,144 +19,60 @@ class Method(NamedTuple):
         flags: Its flags.
         needs: Data that it needs beside source and test, by the name of the flag.
         uses: Data that it also reads where there is some.
+        by_default: Whether it is run where no method was named.
+        learns_ngrams: Whether it is trained on labels that the n-grams of the target text gave.
     """
 
     recipe: str
     flags: Mapping[str, Any] = {}
     needs: Sequence[str] = ()
     uses: Sequence[str] = ()
+    by_default: bool = True
+    learns_ngrams: bool = False
+
+
+def _on_text(method: str, *, by_default: bool = True, learns_ngrams: bool = False) -> Method:
+    """A method of the recipe ``unlabeled_target``."""
+    flags = {"method": method}
+    return Method(
+        "unlabeled_target", flags, _TEXT, by_default=by_default, learns_ngrams=learns_ngrams
+    )
+
+
+def _on_translations(method: str, needs: Sequence[str], *, by_default: bool = True) -> Method:
+    """A method of the recipe ``translate_train``; target text is what its guard looks at."""
+    return Method("translate_train", {"method": method}, needs, _TEXT, by_default=by_default)
 
 
 # In the order of the table: what needs less first, and of one need the costlier later.
 METHODS: Mapping[str, Method] = {
     BASELINE: Method("zero_shot"),
     "zero_shot_average": Method("zero_shot", {"selection": "average"}),
-    "r_drop": Method("zero_shot", {"r_drop_weight": 1.0}),
+    "r_drop": Method("zero_shot", {"r_drop_weight": 1.0}, by_default=False),
     "frozen_features": Method("frozen_features"),
     "frozen_self_training": Method("frozen_features", {"self_training": True}, _TEXT),
-    "frozen_co_training": Method("frozen_features", {"co_training": True}, _TEXT),
-    **{
-        name: Method("unlabeled_target", {"method": name}, _TEXT)
-        for name in ("dann", "cdan", "mmd", "coral", "self_training", "co_training",
-                     "continued_pretraining")
-    },
-    "language_adapters": Method("language_adapters", {}, _TEXT),
-    **{
-        name: Method("translate_train", {"method": name}, needs, _TEXT)
-        for name, needs in (
-            ("code_switching", ("dictionary",)), ("bitext_consistency", _BITEXT),
-            ("continual_alignment", _BITEXT), ("translations", ("translations",)),
-        )
-    },
+    "frozen_co_training": Method(
+        "frozen_features", {"co_training": True}, _TEXT, learns_ngrams=True
+    ),
+    "dann": _on_text("dann", by_default=False),
+    "cdan": _on_text("cdan", by_default=False),
+    "mmd": _on_text("mmd", by_default=False),
+    "coral": _on_text("coral"),
+    "self_training": _on_text("self_training"),
+    "co_training": _on_text("co_training", learns_ngrams=True),
+    "continued_pretraining": _on_text("continued_pretraining"),
+    "language_adapters": Method("language_adapters", {}, _TEXT, by_default=False),
+    "code_switching": _on_translations("code_switching", ("dictionary",)),
+    "bitext_consistency": _on_translations("bitext_consistency", _BITEXT),
+    "continual_alignment": _on_translations("continual_alignment", _BITEXT, by_default=False),
+    "translations": _on_translations("translations", ("translations",)),
     "distill": Method("distill", {}, ("teachers",), (*_TEXT, *_BITEXT)),
     "few_shot": Method("few_shot", {}, _LABELS),
-    "few_shot_with_text": Method("few_shot", {}, (*_LABELS, *_TEXT)),
-    "joint": Method("joint", {}, _LABELS),
+    "few_shot_with_text": Method("few_shot", {}, (*_LABELS, *_TEXT), learns_ngrams=True),
+    "joint": Method("joint", {}, _LABELS, by_default=False),
     CEILING: Method("zero_shot", {}, _LABELS),
-}  # fmt: skip
-NOT_BY_DEFAULT = (
-    "r_drop", "dann", "cdan", "mmd", "joint", "language_adapters", "continual_alignment",
-)  # fmt: skip
+}
+NOT_BY_DEFAULT = tuple(name for name, method in METHODS.items() if not method.by_default)
 BY_EVIDENCE = (
     "few_shot_with_text", "co_training", "few_shot", "self_training", "zero_shot_average", BASELINE,
 )  # fmt: skip
-
-
-def _names(kind: Any) -> set[str]:
-    return {field.name for field in dataclasses.fields(kind)}
-
-
-# The methods' own settings that a recipe knows.
-_KNOWN = {
-    "few_shot": _names(FewShotArguments),
-    "unlabeled_target": _names(UnlabeledTargetArguments),
-    "translate_train": {"guard"},
-    "language_adapters": {"guard", "zero_shot_model"},
-}
-
-
-def choose_methods(
-    args: CompareArguments,
-    data: Container[str],
-    *,
-    known: Mapping[str, Sequence[str]] | None = None,
-    left_out: Sequence[str] = NOT_BY_DEFAULT,
-) -> list[str]:
-    """The methods to run, in the order of ``known``.
-
-    Args:
-        args: ``methods`` names them; None: those that the data allows.
-        data: The flags of data that are given.
-        known: The flags of data that each method needs; None: those of the package's methods.
-        left_out: Methods that run only when they are asked for.
-
-    Raises:
-        ConfigError: Names that are not known, or methods whose data is not given.
-    """
-    if known is None:
-        known = {name: method.needs for name, method in METHODS.items()}
-    lacking = {name: [role for role in known[name] if role not in data] for name in known}
-    if args.methods is None:
-        return [name for name in known if not lacking[name] and name not in left_out]
-    asked = [name.strip() for name in args.methods.split(",") if name.strip()]
-    if not asked or not set(asked) <= set(known):
-        raise ConfigError(f"--methods takes {', '.join(known)}; got {args.methods!r}")
-    if missing := [f"{name} needs --{lacking[name][0]}" for name in asked if lacking[name]]:
-        raise ConfigError("; ".join(missing))
-    return [name for name in known if name in asked]
-
-
-def plan_runs(
-    methods: Sequence[str],
-    seeds: Sequence[int],
-    *,
-    recipes: str | Path,
-    output_dir: str | Path,
-    data: Mapping[str, str],
-    settings: Mapping[str, Any],
-    method_settings: Mapping[str, Any],
-    target_language: str,
-) -> list[ComparedRun]:
-    """Every method with every seed, each told what it knows of the user's data and settings.
-
-    Methods that start from a zero-shot model are handed the one of the same seed that the
-    comparison trains, if it does. Not with an adapter, from which no recipe starts.
-
-    Args:
-        methods: Names in ``METHODS``.
-        seeds: Of each method.
-        recipes: Folder of the recipes.
-        output_dir: Of the comparison; holds the runs' folders.
-        data: What was given, by the name of the flag.
-        settings: What the user set for all runs.
-        method_settings: What the user set for single methods; handed to the recipes that know it.
-        target_language: Names the ceiling's source set.
-
-    Returns:
-        The runs, those of one seed after the other.
-    """
-    shares_model = (
-        BASELINE in methods
-        and settings.get("adapter", "none") == "none"
-        and "zero_shot_model" not in method_settings
-    )
-
-    def plan(name: str, seed: int) -> ComparedRun:
-        method = METHODS[name]
-        roles = (*_EVERYWHERE, *method.needs, *method.uses)
-        given = {role: data[role] for role in roles if role in data}
-        known = _KNOWN.get(method.recipe, set())
-        own = {key: value for key, value in method_settings.items() if key in known}
-        flags = {**settings, **own, **method.flags}
-        if name == CEILING:  # the target takes the place of the source, in all respects
-            tested = {role: path for role, path in given.items() if role == "target_test"}
-            given = {"source_train": data["target_train"], **tested}
-            flags["source_language"] = f"{CEILING}_{target_language}"
-        after = None
-        if shares_model and "zero_shot_model" in known:
-            after = f"{BASELINE}-{seed}"
-            flags["zero_shot_model"] = str(Path(output_dir, after))
-        recipe = Path(recipes, f"{method.recipe}.py")
-        return ComparedRun(name, seed, recipe, {**flags, **given}, after=after)
-
-    return [plan(name, seed) for seed in seeds for name in methods]

@@ -21,6 +21,7 @@ import torch
 import yaml
 
 from xlingual.errors import ConfigError, OutputError
+from xlingual.evaluation.prediction_rows import predictions_path
 
 try:
     import fcntl
@@ -249,7 +250,7 @@ def _has_result(folder: Path) -> bool:
         for key in results:
             if key.startswith("eval_") and key.endswith("_rows"):
                 name = key.removeprefix("eval_").removesuffix("_rows")
-                lines = (folder / f"predictions_{name}.jsonl").read_bytes().count(b"\n")
+                lines = predictions_path(folder, name).read_bytes().count(b"\n")
                 if lines < results[key]:
                     return False
     except (OSError, ValueError):

@@ -43,6 +43,12 @@ from .metrics import (
     PerClassF1 as PerClassF1,
     TransferGap as TransferGap,
 )
+from .ngrams import ngram_agreement as ngram_agreement
+from .prediction_rows import (
+    PredictionRows as PredictionRows,
+    read_predictions as read_predictions,
+    write_predictions as write_predictions,
+)
 from .scores import (
     classification_scores as classification_scores,
     confusion_matrix as confusion_matrix,
@@ -50,6 +56,7 @@ from .scores import (
     majority_baseline as majority_baseline,
     multi_label_scores as multi_label_scores,
 )
+from .target_accuracy import estimate_target_accuracy as estimate_target_accuracy
 from .transfer_report import (
     LabelPredictions as LabelPredictions,
     SetScores as SetScores,

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from xlingual.errors import DataError
 from xlingual.tasks import IGNORE_INDEX
 
-__all__ = ["IntArray", "check_label_names", "labelled_ids", "labelled_multi_hot"]
+__all__ = ["IntArray", "check_label_names", "gives_one_label", "labelled_ids", "labelled_multi_hot"]
 
 IntArray = npt.NDArray[np.int64]
 
@@ -178,3 +178,8 @@ def _check_binary(values: npt.NDArray[np.generic], *, name: str) -> None:
             f"{name} must hold 0 or 1{missing}; got {other[:5].tolist()}; "
             "threshold probabilities first, for example (probs >= 0.5)"
         )
+
+
+def gives_one_label(probs: npt.NDArray) -> bool:
+    """Whether these are probabilities of one label a row: shape ``(rows, num_labels)``, sum 1."""
+    return probs.ndim == 2 and np.allclose(probs.sum(axis=1), 1.0, atol=1e-2)

@@ -6,11 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, NamedTuple
-from unicodedata import east_asian_width
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from xlingual.evaluation.calibration import (
     MIN_ROWS,
@@ -19,7 +17,6 @@ from xlingual.evaluation.calibration import (
     expected_calibration_error,
     fit_calibration_temperature,
 )
-from xlingual.evaluation.estimates import estimate_accuracy
 from xlingual.evaluation.gap import TransferSummary, transfer_summary
 from xlingual.evaluation.intervals import (
     BootstrapScore,
@@ -33,11 +30,17 @@ from xlingual.evaluation.scores import (
     label_set_majority_baseline,
     majority_baseline,
 )
+from xlingual.evaluation.target_accuracy import estimate_target_accuracy
+from xlingual.evaluation.text_tables import fits, render_table, wrap_text
 from xlingual.labels import LabelSpace
 from xlingual.tasks import IGNORE_INDEX, Task
 
+if TYPE_CHECKING:
+    from datasets import Dataset
+
 __all__ = ["LabelPredictions", "SetScores", "TransferReport", "score_set"]
 
+_MOST_CLASSES = 12  # more are left to all_results.json
 _ROUGH = "a rough guide: such estimates were off by 5 to 10 points on the sets we tried"
 
 
@@ -181,17 +184,16 @@ class TransferReport:
         self,
         unlabeled: Mapping[str, LabelPredictions],
         *,
-        agreements: Mapping[str, ArrayLike | None] = MappingProxyType({}),
+        rows: Mapping[str, Dataset] = MappingProxyType({}),
     ) -> TransferReport:
         """The report with an estimate of the accuracy on target sets of which no label is read.
 
-        By the agreement with a second view of the rows, or else by the difference of confidences,
-        calibrated on the source sets (``estimate_accuracy``). It takes one label a row and 20
-        labelled source rows; without, a note says so instead.
+        By :func:`estimate_target_accuracy`, with the temperature of the source sets. It takes one
+        label a row and 20 labelled source rows; without, a note says so instead.
 
         Args:
-            unlabeled: What the model says of each set; the references are not looked at.
-            agreements: Which rows of a set a second view agrees on; None or left out: no view.
+            unlabeled: What the model predicts for each set; the references are not looked at.
+            rows: The rows of the sets, for the n-grams of their text.
         """
         calibration = None if self._multi_label else self.calibration
         if calibration is None:
@@ -201,14 +203,14 @@ class TransferReport:
                 reason = "its confidences are for one label a row, and these rows may have several"
             note = f"no estimate of the target accuracy: {reason}"
             return replace(self, notes=[*self.notes, note])
-        temperature, source = calibration.calibration_temperature, self.pooled_source
-        calibrated = apply_calibration(source.probs, temperature)
+        source = self.pooled_source
         estimates = {
-            name: estimate_accuracy(
-                calibrated,
-                source.references,
-                apply_calibration(output.probs, temperature),
-                agreement=agreements.get(name),
+            name: estimate_target_accuracy(
+                source_probs=source.probs,
+                source_references=source.references,
+                target_probs=output.probs,
+                target_rows=rows.get(name),
+                calibration_temperature=calibration.calibration_temperature,
             ).accuracy
             for name, output in unlabeled.items()
         }
@@ -246,8 +248,13 @@ class TransferReport:
         return {**flat, **self.costs}
 
     def table(self) -> str:
-        """The figures as a table for a person: one line per set, then the gap, then per class."""
-        header = ["set", "rows", "majority", "accuracy", "macro-F1"]
+        """The figures as text: one line per set, then the gap, then per class."""
+        blocks = [self._set_table(), self._summary_lines()]
+        if self.targets and len(self.label_space) <= _MOST_CLASSES:
+            blocks += self._class_tables(self.targets[0])
+        return "\n" + "\n\n".join(filter(None, [*blocks, self._cost_lines()]))
+
+    def _set_table(self) -> str:
         rows = [
             [
                 scores.name,
@@ -257,7 +264,10 @@ class TransferReport:
             ]
             for scores in self.sets
         ]
-        lines = ["", *_aligned([header, *rows]), ""]
+        return render_table(["set", "rows", "majority", "accuracy", "macro-F1"], rows)
+
+    def _summary_lines(self) -> str:
+        lines = []
         if self.summary is not None:
             gap = self.summary.transfer_gap
             lines.append(
@@ -271,47 +281,49 @@ class TransferReport:
             f"estimated {name} accuracy (no label read): {_percent(estimate)}, {_ROUGH}"
             for name, estimate in self.estimates.items()
         ]
-        lines += self.notes
-        if self.targets and len(self.label_space) <= 12:
-            lines += ["", *_aligned(self._per_class(self.targets[0]))]
+        return "\n".join(wrap_text(line) for line in [*lines, *self.notes])
+
+    def _class_tables(self, scores: SetScores) -> list[str]:
+        """Scores per class and the confusion matrix, side by side where there is the room."""
+        names, title = self.label_space.names, f"{scores.name}, per class"
+        header = [title, "precision", "recall", "F1"]
+        rows = []
+        for name in names:
+            keys = (f"precision_{name}", f"recall_{name}", f"f1_{name}")
+            rows.append([name, *(f"{100 * scores.scores[key].value:.1f}" for key in keys)])
+        if scores.confusion is None:
+            return [render_table(header, rows)]
+        predicted_as = "predicted as: " + ", ".join(names)
+        counts = [[f"{count}" for count in line] for line in scores.confusion]
+        together = [
+            [*row, "  ".join(f"{count:>5}" for count in line)]
+            for row, line in zip(rows, counts, strict=True)
+        ]
+        wide = render_table([*header, predicted_as], together, width=None)
+        if fits(wide):
+            return [wide]
+        confusion = [[name, *line] for name, line in zip(names, counts, strict=True)]
+        right = range(1, len(names) + 1)
+        return [
+            render_table(header, rows),
+            render_table([f"{scores.name}, predicted as", *names], confusion, right=right),
+        ]
+
+    def _cost_lines(self) -> str:
         oracle = " (an ORACLE: target labels chose the weights)" * (self.selection == "target_dev")
-        lines += ["", f"weights kept: {self.selection}{oracle}"]
-        lines += [
+        costs = [
             f"{name}: {value:{',.0f' if value >= 1000 else '.1g' if 0 < value < 0.1 else '.1f'}}"
             for name, value in self.costs.items()
         ]
-        lines.append("[low, high]: 95% bootstrap interval over the rows, in percent")
-        return "\n".join(lines)
-
-    def _per_class(self, scores: SetScores) -> list[list[str]]:
-        rows = [[f"{scores.name}, per class", "precision", "recall", "F1"]]
-        for name in self.label_space.names:
-            keys = (f"precision_{name}", f"recall_{name}", f"f1_{name}")
-            rows.append([name, *(f"{100 * scores.scores[key].value:.1f}" for key in keys)])
-        if scores.confusion is not None:
-            for row, name in zip(rows[1:], self.label_space.names, strict=True):
-                counts = scores.confusion[self.label_space.id_of(name)]
-                row.append("  ".join(f"{count:>5d}" for count in counts))
-            rows[0].append("predicted as: " + ", ".join(self.label_space.names))
-        return rows
+        return "\n".join(
+            [
+                f"weights kept: {self.selection}{oracle}",
+                *costs,
+                "[low, high]: 95% bootstrap interval over the rows, in percent",
+            ]
+        )
 
 
 def _percent(score: BootstrapScore | Interval) -> str:
     interval = score.interval() if isinstance(score, BootstrapScore) else score
     return f"{100 * interval.value:.1f} [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
-
-
-def _aligned(rows: list[list[str]]) -> list[str]:
-    """Columns as wide as their widest cell; a Chinese character takes two places on a terminal."""
-    widths = [max(_display_width(cell) for cell in column) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            cell + " " * (width - _display_width(cell))
-            for cell, width in zip(row, widths, strict=True)
-        ).rstrip()
-        for row in rows
-    ]
-
-
-def _display_width(text: str) -> int:
-    return sum(2 if east_asian_width(char) in "WF" else 1 for char in text)

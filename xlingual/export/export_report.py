@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from xlingual.evaluation.text_tables import render_table
 from xlingual.inference.onnx_session import PRECISIONS
 
 __all__ = ["ExportReport"]
@@ -55,21 +56,38 @@ class ExportReport:
         return flat
 
     def table(self) -> str:
-        """The figures for a person, one line a precision and language."""
-        lines = []
-        for precision, size in self.num_bytes.items():
-            lines.append(f"{PRECISIONS[precision]}: {size / 1e6:,.1f} MB")
-            for name, difference in self.max_logit_difference[precision].items():
-                agreement = 100 * self.label_agreement[precision][name]
-                lines.append(
-                    f"  {name}: largest logit difference {difference:.1e}, "
-                    f"same labels {agreement:.2f}%"
-                )
-                if name in self.accuracy:
-                    lines[-1] += (
-                        f", accuracy {100 * self.accuracy[name][precision]:.2f}, "
-                        f"in PyTorch {100 * self.accuracy[name]['torch']:.2f} "
-                        f"({self.accuracy_lost(name, precision):+.2f} points lost, "
-                        f"{self.num_rows[name]:,} rows)"
-                    )
-        return "\n".join(lines)
+        """The figures as text, one line for each precision and language or set."""
+        sizes = [
+            f"{PRECISIONS[precision]}: {size / 1e6:,.1f} MB"
+            for precision, size in self.num_bytes.items()
+        ]
+        header = [
+            "", "", "logit difference", "same labels", "accuracy", "in PyTorch", "lost", "rows",
+        ]  # fmt: skip
+        rows = [
+            [precision, name, *self._figures(precision, name)]
+            for precision in self.num_bytes
+            for name in self.max_logit_difference[precision]
+        ]
+        if not self.accuracy:
+            header, rows = header[:4], [row[:4] for row in rows]
+        notes = ["logit difference: the largest from PyTorch's"]
+        notes += ["lost: points of accuracy"] * bool(self.accuracy)
+        table = render_table(header, rows, right=range(2, len(header)))
+        return "\n".join([*sizes, "", table, "", *notes])
+
+    def _figures(self, precision: str, name: str) -> list[str]:
+        figures = [
+            f"{self.max_logit_difference[precision][name]:.1e}",
+            f"{100 * self.label_agreement[precision][name]:.2f}%",
+        ]
+        if name not in self.accuracy:
+            return [*figures, "", "", "", ""]
+        scores = self.accuracy[name]
+        return [
+            *figures,
+            f"{100 * scores[precision]:.2f}",
+            f"{100 * scores['torch']:.2f}",
+            f"{self.accuracy_lost(name, precision):+.2f}",
+            f"{self.num_rows[name]:,}",
+        ]

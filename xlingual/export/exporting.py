@@ -14,7 +14,7 @@ from xlingual.errors import ConfigError, require
 from xlingual.export.export_report import ExportReport
 from xlingual.export.graphs import config_of, model_of, write_graphs
 from xlingual.export.parity import compare, read_sets
-from xlingual.inference.loading import Classifier, load_classifier
+from xlingual.inference.classifier_loading import Classifier, load_classifier
 from xlingual.inference.onnx_session import PRECISIONS
 from xlingual.writing import check_empty, new_folder, write_json
 

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from xlingual.errors import ExportError, ModelLoadError
-from xlingual.inference.loading import Classifier
+from xlingual.inference.classifier_loading import Classifier
 from xlingual.inference.onnx_session import PRECISIONS, load_onnx_model
 
 __all__ = ["config_of", "model_of", "write_graphs"]

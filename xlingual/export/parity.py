@@ -14,9 +14,9 @@ from xlingual.errors import ExportError
 from xlingual.export.export_report import ExportReport
 from xlingual.inference import Prediction, Predictor
 from xlingual.inference.batches import Session, run_batches
-from xlingual.inference.loading import Classifier
+from xlingual.inference.classifier_loading import Classifier
 from xlingual.inference.onnx_session import PRECISIONS, load_onnx_model
-from xlingual.inference.rows import encode_texts
+from xlingual.inference.text_encoding import encode_texts
 from xlingual.labels import LabelSpace
 from xlingual.tasks import Task, get_task
 

@@ -3,7 +3,7 @@
 ``xlingual.training.pushing`` holds what a trainer needs; it imports torch, and these two do not.
 """
 
-from xlingual.hub.client import push_folder
+from xlingual.hub.huggingface import push_folder
 from xlingual.hub.modelscope import push_to_modelscope
 
 __all__ = ["push_folder", "push_to_modelscope"]

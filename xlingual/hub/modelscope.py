@@ -6,13 +6,11 @@ import json
 import logging
 import os
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from xlingual.errors import MissingDependencyError, OutputError, XlingualError, require
-from xlingual.hub.client import check_repo_id
 from xlingual.hub.contents import (
     ModelFolder,
     check_labels,
@@ -20,14 +18,13 @@ from xlingual.hub.contents import (
     read_model_folder,
     scrub,
 )
+from xlingual.hub.huggingface import check_repo_id
+from xlingual.hub.retries import retrying
 from xlingual.labels import LabelSpace
 
 __all__ = ["push_to_modelscope"]
 
 logger = logging.getLogger(__name__)
-
-_WAITS = (1.0, 2.0, 4.0)
-_PRIVATE = 1  # modelscope.hub.constants.ModelVisibility.PRIVATE
 
 
 def push_to_modelscope(
@@ -64,49 +61,47 @@ def push_to_modelscope(
         LabelSpaceError: The repository holds a model with other labels.
         OutputError: The hub is not reached, or does not permit it; the folder is as it was.
     """
-    api_module = _require_modelscope("modelscope.hub.api")
+    client = _require_client()
     check_repo_id(repo_id)
     if "/" not in repo_id:
         raise OutputError(f"ModelScope wants owner/name as a repository id; got {repo_id!r}")
-    token = token or os.environ.get("MODELSCOPE_API_TOKEN")
-    model = read_model_folder(folder, repo_id=repo_id, token=token)
+    config = client.HubConfig(token=token)
+    model = read_model_folder(folder, repo_id=repo_id, token=config.token)
 
     def push() -> str:
-        api = api_module.HubApi(token=token)
-        if api.repo_exists(repo_id, repo_type="model", re_raise=True, token=token):
-            if private and api.get_repo(repo_id, "model").visibility != _PRIVATE:
+        api = client.HubApi(config)
+        if api.repo_exists(repo_id, "model"):
+            if private and api.get_repo(repo_id, "model").visibility != client.Visibility.PRIVATE:
                 raise OutputError(
                     f"{repo_id} is there and not known to be private, and a private repository "
                     "was asked for; give another name, or make it private on the hub first"
                 )
             if not replace_labels:
-                there = _remote_labels(repo_id, revision, token)
+                there = _remote_labels(client, api, repo_id, revision)
                 check_labels(model.label_space, there, repo_id=repo_id)
         else:
             visibility = "private" if private else "public"
-            api.create_repo(
-                repo_id, token=token, visibility=visibility, repo_type="model", exist_ok=True
-            )
+            api.create_repo(repo_id, "model", visibility=visibility)
         with tempfile.TemporaryDirectory(prefix="xlingual-push-") as copy:
             _copy(model, Path(copy))
             api.upload_folder(
-                repo_id=repo_id,
-                folder_path=copy,
+                repo_id,
+                "model",
+                copy,
                 commit_message=commit_message or "Upload model",
                 revision=revision or "master",
-                repo_type="model",
-                token=token,
+                disable_tqdm=True,
             )
-        return f"{api.endpoint}/models/{repo_id}"
+        return f"{config.endpoint}/models/{repo_id}"
 
-    address = _with_retries(push, repo_id=repo_id, token=token, folder=model.path)
+    address = _with_retries(push, repo_id=repo_id, token=config.token, folder=model.path)
     logger.info("pushed %d files of %s: %s", len(model.files), model.path, address)
     return address
 
 
-def _require_modelscope(module: str) -> Any:
+def _require_client() -> Any:
     try:
-        return require(module, extra="modelscope")
+        return require("modelscope_hub", extra="modelscope")
     except MissingDependencyError as error:
         raise MissingDependencyError(
             "--hub modelscope needs ModelScope's client, which cannot be imported; install it "
@@ -114,16 +109,14 @@ def _require_modelscope(module: str) -> Any:
         ) from error
 
 
-def _remote_labels(repo_id: str, revision: str | None, token: str | None) -> LabelSpace | None:
-    download = _require_modelscope("modelscope.hub.file_download").model_file_download
-    not_exist = _require_modelscope("modelscope.hub.errors").NotExistError
+def _remote_labels(client: Any, api: Any, repo_id: str, revision: str | None) -> LabelSpace | None:
     with tempfile.TemporaryDirectory(prefix="xlingual-push-") as folder:
         try:
-            path = download(
-                repo_id, "config.json", revision or "master", local_dir=folder, token=token
+            path = api.download_file(
+                repo_id, "model", "config.json", revision=revision or "master", local_dir=folder
             )
             content = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (not_exist, json.JSONDecodeError):
+        except (client.NotExistError, json.JSONDecodeError):
             return None
     return label_space_of(content) if isinstance(content, dict) else None
 
@@ -142,21 +135,20 @@ def _copy(model: ModelFolder, target: Path) -> None:
 
 
 def _with_retries(push: Callable[[], str], *, repo_id: str, token: str | None, folder: Path) -> str:
-    for wait in (*_WAITS, None):
-        try:
-            return push()
-        except XlingualError:
-            raise
-        except Exception as error:  # the client raises its own, requests' and ValueErrors
-            passes = getattr(error, "retryable", isinstance(error, ConnectionError))
-            reason = scrub(error, token)[:300] or type(error).__name__
-            if not passes or wait is None:
-                raise OutputError(
-                    f"ModelScope does not take {repo_id} ({reason}); check the token "
-                    f"(MODELSCOPE_API_TOKEN, or `modelscope login`) and its permissions; {folder} "
-                    f"is kept as it is: push it later with: xlingual push {folder} {repo_id} "
-                    "--hub modelscope"
-                ) from None
-            logger.warning("ModelScope failed (%s); trying again in %g s", reason, wait)
-            time.sleep(wait)
-    raise AssertionError("the last try returns or raises")
+    def reason(error: BaseException) -> str:
+        return scrub(error, token)[:300] or type(error).__name__
+
+    try:
+        return retrying(_may_pass, reason=reason, hub="ModelScope")(push)
+    except XlingualError:
+        raise
+    except Exception as error:  # the client raises its own, requests' and ValueErrors
+        raise OutputError(
+            f"ModelScope does not take {repo_id} ({reason(error)}); check the token "
+            f"(MODELSCOPE_API_TOKEN, or `modelscope login`) and its permissions; {folder} is kept "
+            f"as it is: push it later with: xlingual push {folder} {repo_id} --hub modelscope"
+        ) from None
+
+
+def _may_pass(error: BaseException) -> bool:
+    return bool(getattr(error, "retryable", isinstance(error, ConnectionError)))

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+import tenacity
 from huggingface_hub import constants
 from huggingface_hub.errors import HTTPError
 
 from xlingual.errors import ConfigError, OutputError, XlingualError
 from xlingual.hub.contents import scrub
 
-__all__ = ["how_to_push_later", "with_retries"]
+__all__ = ["how_to_push_later", "retrying", "with_retries"]
 
 logger = logging.getLogger(__name__)
 
-# Seconds before the second, third and fourth try. The client itself waits and tries again within
-# an upload; creating, asking and committing it tries once.
-_WAITS = (1.0, 2.0, 4.0)
+_TRIES = 4
 # Another commit came in between (409), or moved the branch that ours builds on (412).
 _CONFLICTS = (409, 412)
 _RETRIED = (408, 429, 500, 502, 503, 504, *_CONFLICTS)
@@ -28,26 +26,59 @@ _RETRIED = (408, 429, 500, 502, 503, 504, *_CONFLICTS)
 Answer = TypeVar("Answer")
 
 
+def retrying(
+    may_pass: Callable[[BaseException], bool], *, reason: Callable[[BaseException], str], hub: str
+) -> tenacity.Retrying:
+    """Four tries of an action, 1, 2 and 4 seconds apart; the last error is raised as it is.
+
+    The clients wait and try again by themselves within an upload; they ask, create and commit once.
+
+    Args:
+        may_pass: Whether an error may be gone at the next try; others are raised at once.
+        reason: The error in a few words, without a token, for the log.
+        hub: What the log calls the hub.
+    """
+
+    def say(state: tenacity.RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        if error is not None:
+            logger.warning(
+                "%s failed (%s); trying again in %g s", hub, reason(error), state.upcoming_sleep
+            )
+
+    return tenacity.Retrying(
+        retry=tenacity.retry_if_exception(may_pass),
+        stop=tenacity.stop_after_attempt(_TRIES),
+        wait=tenacity.wait_exponential(),
+        before_sleep=say,
+        reraise=True,
+    )
+
+
 def with_retries(
     action: Callable[[], Answer], *, repo_id: str, token: str | None, folder: str | Path | None
 ) -> Answer:
     """Do it, again after what may pass; turn what does not pass into one clear error."""
-    for wait in (*_WAITS, None):
-        try:
-            return action()
-        except XlingualError:
-            raise
-        except (HTTPError, OSError, RuntimeError, ValueError) as error:
-            cause = _http_cause(error)
-            status = _status(cause)
-            passes = status in _RETRIED or (status is None and isinstance(cause, HTTPError))
-            if not passes or wait is None:
-                # No chain: what the client raised may hold the token.
-                raise _failure(error, repo_id=repo_id, token=token, folder=folder) from None
-            reason = f"status {status}" if status else scrub(cause, token) or type(cause).__name__
-            logger.warning("the hub failed (%s); trying again in %g s", reason, wait)
-            time.sleep(wait)
-    raise AssertionError("the last try returns or raises")
+
+    def reason(error: BaseException) -> str:
+        cause = _http_cause(error)
+        status = _status(cause)
+        return f"status {status}" if status else scrub(cause, token) or type(cause).__name__
+
+    try:
+        return retrying(_may_pass, reason=reason, hub="the hub")(action)
+    except XlingualError:
+        raise
+    except (HTTPError, OSError, RuntimeError, ValueError) as error:
+        # No chain: what the client raised may hold the token.
+        raise _failure(error, repo_id=repo_id, token=token, folder=folder) from None
+
+
+def _may_pass(error: BaseException) -> bool:
+    """A status that may change, or a request without an answer."""
+    cause = _http_cause(error)
+    status = _status(cause)
+    return status in _RETRIED or (status is None and isinstance(cause, HTTPError))
 
 
 def _http_cause(error: BaseException) -> BaseException:

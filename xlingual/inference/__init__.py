@@ -1,6 +1,6 @@
 """Inference: a saved model's labels, probabilities and spans, for rows in memory or in files."""
 
-from xlingual.inference.files import FileReport, predict_file
+from xlingual.inference.prediction_files import FileReport, predict_file
 from xlingual.inference.predictor import Predictor
 from xlingual.inference.results import Prediction, Span
 

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from xlingual.errors import OutputError
+from xlingual.inference.output_formats import Converter
 from xlingual.writing import write_json
 
 __all__ = ["PartFile", "fingerprint"]
@@ -44,6 +45,7 @@ class PartFile:
         origin: What the output is made from; it must be the same when resumed.
         resume: Go on with what is there; where nothing is there, begin.
         overwrite: Write over a finished output, and forget an unfinished one.
+        convert: Makes the output from the complete rows; None where they are the output.
 
     Raises:
         OutputError: There is something and neither flag is given, the unfinished output is of other
@@ -51,12 +53,19 @@ class PartFile:
     """
 
     def __init__(
-        self, target: Path, *, origin: Mapping[str, Any], resume: bool, overwrite: bool
+        self,
+        target: Path,
+        *,
+        origin: Mapping[str, Any],
+        resume: bool,
+        overwrite: bool,
+        convert: Converter | None = None,
     ) -> None:
         self.target = target
         self.path = target.with_name(f"{target.name}.part")
         self.record_path = target.with_name(f"{target.name}.part.json")
         self.origin = dict(origin)
+        self.convert = convert
         self.num_rows = 0
         self.num_bytes = 0
         self.counts: dict[str, int] = {}
@@ -108,11 +117,26 @@ class PartFile:
             raise self._failure(error) from error
 
     def finish(self) -> None:
-        """Give the output its final name."""
-        self.close()
+        """Give the output its final name, and its format before.
+
+        Raises:
+            OutputError: It cannot be written, or the format does not hold it; the rows are safe.
+        """
         try:
-            os.replace(self.path, self.target)
+            if self.convert is not None:
+                beside = self.target.with_name(f"{self.target.name}.new")
+                self.convert(self.path, beside)  # still locked
+                self.close()
+                os.replace(beside, self.target)
+                self.path.unlink()
+            else:
+                self.close()
+                os.replace(self.path, self.target)
             self.record_path.unlink(missing_ok=True)
+        except OutputError as error:
+            raise OutputError(
+                f"{error}; {self.path} holds all {self.num_rows:,} rows as JSON Lines"
+            ) from error
         except OSError as error:
             raise self._failure(error) from error
 

@@ -13,9 +13,8 @@ from transformers import PreTrainedTokenizerBase
 from xlingual.data.readers.cleaning import UnusableRowError
 from xlingual.errors import ConfigError
 from xlingual.inference.batches import Encoded, Session, run_batches
-from xlingual.inference.loading import load_classifier
+from xlingual.inference.classifier_loading import load_classifier
 from xlingual.inference.results import Prediction
-from xlingual.inference.rows import Text, encode_texts, read_row
 from xlingual.inference.spans import (
     Piece,
     align_characters,
@@ -24,6 +23,7 @@ from xlingual.inference.spans import (
     tag_ranges,
     tag_words,
 )
+from xlingual.inference.text_encoding import Text, encode_texts, read_row
 from xlingual.inference.windows import encode_windows, merge_windows
 from xlingual.tasks import Task, get_task
 

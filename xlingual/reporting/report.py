@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -17,14 +16,14 @@ from xlingual.config.options import DataArguments, ModelArguments
 from xlingual.config.training import TransferArguments
 from xlingual.data import TransferData, mix_domains
 from xlingual.evaluation import LabelPredictions, TransferReport
-from xlingual.labels import LabelSpace
+from xlingual.evaluation.prediction_rows import predictions_path, write_predictions
+from xlingual.evaluation.target_accuracy import ESTIMATE_ROWS, sample_rows
 from xlingual.models.features import output_layer
 from xlingual.models.loading import load_tokenizer
 from xlingual.models.output_layer import shift_output_bias
 from xlingual.reporting.card import write_card
 from xlingual.reporting.tokenizer_fit import TokenizerFit, tokenizer_fit
-from xlingual.tasks import IGNORE_INDEX
-from xlingual.transfer import correct_label_shift, ngram_agreement
+from xlingual.transfer import correct_label_shift
 from xlingual.transfer.loop.learner import Learner
 from xlingual.writing import write_json
 
@@ -37,7 +36,7 @@ _OF_ONE_RUN = (
     "greater_is_better", "overwrite_output", "resume_from_checkpoint",
 )  # fmt: skip
 
-__all__ = ["estimate_target", "write_predictions", "write_report"]
+__all__ = ["estimate_target", "write_report"]
 
 
 class _Trained(Learner, Protocol):
@@ -52,7 +51,7 @@ def estimate_target(
     unlabeled: Mapping[str, Dataset],
     *,
     correct_shift: bool = False,
-    max_rows: int = 5000,
+    max_rows: int = ESTIMATE_ROWS,
 ) -> TransferReport:
     """Add to a report what target text shows of the target before any of its labels is read.
 
@@ -67,15 +66,12 @@ def estimate_target(
         report: Its scores on the source, ``evaluate_transfer(source=source, targets={})``.
         unlabeled: Target text by set; labels in it are not looked at.
         correct_shift: Whether the model may be changed.
-        max_rows: Rows of a set that are read, at random; more would tell hardly more.
+        max_rows: Rows of a set that are read, at random; more would hardly narrow the estimate.
 
     Returns:
         The report with ``estimates`` and ``notes``.
     """
-    rows = {
-        name: part.shuffle(seed=0).select(range(min(max_rows, len(part))))
-        for name, part in unlabeled.items()
-    }
+    rows = {name: sample_rows(part, max_rows=max_rows) for name, part in unlabeled.items()}
     outputs = {name: trainer.predict_labels(part) for name, part in rows.items()}
     if correct_shift:
         is_corrected, reason = _move_bias(trainer, report, rows, outputs)
@@ -88,8 +84,7 @@ def estimate_target(
             notes=[*report.notes, f"label shift: {done or 'the model is left as it is'}; {reason}"],
             costs={**report.costs, "label_shift_corrected": float(is_corrected)},
         )
-    agreements = {name: ngram_agreement(outputs[name].probs, part) for name, part in rows.items()}
-    return report.with_estimates(outputs, agreements=agreements)
+    return report.with_estimates(outputs, rows=rows)
 
 
 def _move_bias(
@@ -170,14 +165,16 @@ def write_report(
     (folder / "run_config.yaml").write_text(
         yaml.safe_dump(plain, allow_unicode=True, sort_keys=True), encoding="utf-8"
     )
-    for stale in folder.glob("predictions_*.jsonl"):  # sets that an overwritten run had evaluated
+    for stale in folder.glob(
+        predictions_path("", "*").name
+    ):  # sets that an overwritten run had evaluated
         stale.unlink()
     for scores in report.sets:
         write_predictions(
-            folder / f"predictions_{scores.name}.jsonl",
+            predictions_path(folder, scores.name),
             scores.output,
-            texts=_texts((rows or {}).get(scores.name), report),
-            label_space=report.label_space,
+            columns=_texts((rows or {}).get(scores.name), report),
+            label_names=report.label_space.names,
         )
     write_card(folder, report, config=plain, rows=rows, fits=fits, data=data)
 
@@ -225,36 +222,3 @@ def _texts(dataset: Dataset | None, report: TransferReport) -> dict[str, Sequenc
         return {}
     wanted = (*report.task.text_columns, "domain_name")
     return {column: list(dataset[column]) for column in wanted if column in dataset.column_names}
-
-
-def write_predictions(
-    path: str | Path,
-    output: LabelPredictions,
-    *,
-    texts: Mapping[str, Sequence[str]],
-    label_space: LabelSpace,
-) -> None:
-    """Write one JSON line per row: its text, gold label, predicted label and probabilities.
-
-    Args:
-        path: The file.
-        output: References, predictions and probabilities.
-        texts: The text columns of the set, in the order of the rows.
-        label_space: Names of the labels.
-    """
-
-    def names(value: np.ndarray) -> str | list[str] | None:
-        if np.ndim(value):
-            if (value == IGNORE_INDEX).all():
-                return None
-            return [n for n, on in zip(label_space.names, value, strict=True) if on == 1]
-        return label_space.names[value] if value >= 0 else None
-
-    with Path(path).open("w", encoding="utf-8") as lines:
-        for row, (reference, prediction, probs) in enumerate(zip(*output, strict=True)):
-            record: dict[str, Any] = {column: values[row] for column, values in texts.items()}
-            record |= {"label": names(reference), "prediction": names(prediction)}
-            record["probs"] = {
-                name: round(float(p), 6) for name, p in zip(label_space.names, probs, strict=True)
-            }
-            lines.write(json.dumps(record, ensure_ascii=False) + "\n")

@@ -16,8 +16,8 @@ from transformers.trainer_utils import HubStrategy
 from transformers.utils import PushInProgress
 
 from xlingual.errors import XlingualError
-from xlingual.hub.client import check_hub, prepare_repo, push_files, push_folder
 from xlingual.hub.contents import read_model_folder
+from xlingual.hub.huggingface import check_hub, prepare_repo, push_files, push_folder
 from xlingual.models.adapters import complete_saved_model
 
 __all__ = ["PushingTrainer", "push_run"]

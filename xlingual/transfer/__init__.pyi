@@ -3,7 +3,7 @@ from .data.co_training import co_train_head as co_train_head, co_trained_rows as
 from .data.code_switching import code_switch as code_switch
 from .data.distillation import TeacherEnsemble as TeacherEnsemble, fuse_probs as fuse_probs
 from .data.few_shot import sample_few_shot as sample_few_shot
-from .data.ngram_view import co_train_labels as co_train_labels, ngram_agreement as ngram_agreement
+from .data.ngram_view import co_train_labels as co_train_labels
 from .loop.averaging import average_weights as average_weights
 from .loop.guard import better_on as better_on, safer_of as safer_of
 from .loop.learner import ReadOnce as ReadOnce

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from xlingual.evaluation.text_tables import render_table, wrap_text
 from xlingual.vocabulary.scripts import scripts_of
 from xlingual.vocabulary.selection import Usage
 from xlingual.vocabulary.weight_rows import stored_parameters, weight_files
@@ -69,7 +70,7 @@ class TrimReport:
 
     def table(self) -> str:
         """Sizes as a small table for people, and in words what the corpus asked for."""
-        rows = [("", "before", "after", "kept")]
+        rows = []
         for name in ("vocabulary", "parameters"):
             rows.append(_row(name, *(getattr(self, f"{name}_{m}") for m in ("before", "after"))))
         before, after = self.bytes_before / 1e6, self.bytes_after / 1e6
@@ -77,15 +78,16 @@ class TrimReport:
         for script, count in self.scripts_before.items():
             name = f"  {_NAMES.get(script, script)}"
             rows.insert(-2, _row(name, count, self.scripts_after.get(script, 0)))
-        lines = [f"{a:<14}{b:>16}{c:>16}{d:>9}" for a, b, c, d in rows]
+        lines = [render_table(["", "before", "after", "kept"], rows, right=(1, 2, 3))]
         if self.num_texts:
-            lines += [
+            notes = [
                 f"all {self.num_texts:,} texts of the corpus are cut into the same pieces as "
                 "before",
                 f"without the tokens kept for the corpus, {self.token_coverage:.2%} of its tokens "
                 f"and {self.text_coverage:.2%} of its texts would be covered",
                 f"unknown to the model before and after: {self.unknown_share:.2%} of its tokens",
             ]
+            lines += ["", *map(wrap_text, notes)]
         return "\n".join(lines) + "\n"
 
 

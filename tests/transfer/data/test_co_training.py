@@ -8,8 +8,9 @@ from datasets import Dataset
 
 from tests.transfer.learners import SPACE, FixedLearner, noisy_probs, reviews
 from xlingual.errors import ConfigError, DataError
+from xlingual.evaluation.ngrams import count_ngrams
 from xlingual.transfer.data.co_training import co_train_head, co_trained_rows
-from xlingual.transfer.data.ngram_view import _count_ngrams, co_train_labels
+from xlingual.transfer.data.ngram_view import co_train_labels
 from xlingual.transfer.model.linear_head import LinearMap
 
 
@@ -87,8 +88,8 @@ def test_a_linear_head_follows_the_words() -> None:
 
 
 def test_ngrams_are_of_characters_in_chinese_and_of_words_in_english() -> None:
-    assert _count_ngrams(["房间很干净", "房间不干净", "房间还干净"]).shape == (3, 6)
-    assert _count_ngrams(["a clean room", "a clean bed", "the clean room"]).shape == (3, 1)
+    assert count_ngrams(["房间很干净", "房间不干净", "房间还干净"]).shape == (3, 6)
+    assert count_ngrams(["a clean room", "a clean bed", "the clean room"]).shape == (3, 1)
 
 
 def test_the_same_labels_each_time() -> None:

@@ -1,9 +1,10 @@
 """A file with a model's prediction for every row: ``xlingual predict MODEL in.jsonl out.jsonl``.
 
 Reads jsonl, csv, tsv and txt (optionally gzipped) and parquet, or JSON Lines from standard input
-(``-``), of any size; writes JSON Lines with all columns in the order of the input. A run that was
-killed goes on with ``--resume``. A row without a text stays in its place with a null prediction and
-a ``prediction_error``.
+(``-``), of any size; writes all columns in the order of the input, as jsonl, csv, tsv, parquet or
+xlsx (``xlingual[excel]``) by the end of the output's name. A run that was killed goes on with
+``--resume``. A row without a text stays in its place with a null prediction and a
+``prediction_error``.
 """
 
 from __future__ import annotations
@@ -23,11 +24,12 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("model", help="folder or hub id of a model that classifies or tags")
     add("input", help="file with the texts, or - for JSON Lines on standard input")
-    add("output", help="JSON Lines file to write, or - for standard output")
+    add("output", help=".jsonl, .csv, .tsv, .parquet or .xlsx, or - for JSON Lines on stdout")
     add("--text_column", help="column of the text; guessed from the usual names")
     add("--text_pair_column", help="column of the second text, for models of pairs")
     add("--tokens_column", help="column with lists of tokens, for models that tag")
     add("--probabilities", action="store_true", help="also write the probability of every label")
+    add("--bom", action="store_true", help="csv and tsv with a byte-order mark, as Excel needs it")
     add("--resume", action="store_true", help="go on with an unfinished output")
     add("--overwrite_output", action="store_true", help="write over an output that is there")
     add("--model_revision", help="branch, tag or commit of the model on the hub")
@@ -73,6 +75,7 @@ def main(options: argparse.Namespace) -> None:
                 overwrite=options.overwrite_output,
                 chunk_rows=options.chunk_rows,
                 with_probabilities=options.probabilities,
+                bom=options.bom,
                 on_progress=bar.update,
             )
         except KeyboardInterrupt:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from datasets import Dataset
@@ -12,23 +10,18 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import softmax
 
 from xlingual.errors import ConfigError, DataError
-from xlingual.languages import detect_script
-from xlingual.transfer.data.pseudo_labels import (
-    choose_by_margin,
-    class_change,
-    gives_one_label,
-    predicted_prior,
+from xlingual.evaluation.ngrams import (
+    MIN_ROWS_PER_LABEL,
+    count_ngrams,
+    fit_naive_bayes,
+    reason_against,
 )
+from xlingual.transfer.data.pseudo_labels import choose_by_margin, class_change, predicted_prior
 
-__all__ = ["CoTrainedLabels", "co_train_labels", "ngram_agreement", "ngram_gain"]
+__all__ = ["CoTrainedLabels", "co_train_labels", "ngram_gain"]
 
 Floats = NDArray[np.float64]
 Ids = NDArray[np.int64]
-
-_UNSPACED = frozenset(("Hans", "Hant", "Hani", "Jpan", "Thai"))
-_SCRIPT_SAMPLE = 200
-_MIN_ROWS_WITH_NGRAM = 3
-_MIN_ROWS_PER_LABEL = 150
 
 
 class CoTrainedLabels(NamedTuple):
@@ -56,7 +49,7 @@ def co_train_labels(
     share: float = 0.8,
     max_prior_shift: float = 0.2,
     min_agreement: float = 2 / 3,
-    min_rows_per_label: int = _MIN_ROWS_PER_LABEL,
+    min_rows_per_label: int = MIN_ROWS_PER_LABEL,
 ) -> CoTrainedLabels:
     r"""Labels of target rows by their own words, learnt from what a zero-shot model is surest of.
 
@@ -97,8 +90,8 @@ def co_train_labels(
             f"expected the probabilities of {len(unlabeled)} rows, at least one; got {len(first)}"
         )
     num_labels = first.shape[-1]
-    reason = _reason_against(first, unlabeled, min_rows_per_label)
-    ngrams = None if reason else _count_ngrams(list(unlabeled["text"]))
+    reason = reason_against(first, unlabeled, min_rows_per_label)
+    ngrams = None if reason else count_ngrams(list(unlabeled["text"]))
     if ngrams is None:
         reason = reason or "no n-gram occurs in three of its rows"
         none = np.empty(0, dtype=np.int64)
@@ -107,7 +100,7 @@ def co_train_labels(
     log_probs = np.log(first.clip(min=1e-12))
     for _ in range(rounds):
         rows, labels = choose_by_margin(log_probs, share=share, prior=prior)
-        log_probs = _fit_naive_bayes(ngrams, rows, labels, num_labels)
+        log_probs = fit_naive_bayes(ngrams, rows, labels, num_labels)
     rows, labels = choose_by_margin(log_probs, share=share, prior=prior)
     found = CoTrainedLabels(rows, labels, softmax(log_probs, axis=1), "")
     before, after = first.argmax(axis=1), log_probs.argmax(axis=1)
@@ -138,91 +131,3 @@ def ngram_gain(probs: ArrayLike, predictions: ArrayLike, unlabeled: Dataset) -> 
     labels = found.probs.argmax(axis=1)
     after, before = np.asarray(predictions) == labels, first.argmax(axis=1) == labels
     return float(after.mean() - before.mean())
-
-
-def ngram_agreement(
-    probs: ArrayLike,
-    unlabeled: Dataset,
-    *,
-    num_folds: int = 5,
-    min_rows_per_label: int = _MIN_ROWS_PER_LABEL,
-) -> NDArray[np.bool_] | None:
-    """Whether n-grams that were fitted on a model's other predictions foretell that of a row.
-
-    Two learners that err apart disagree about as often as one of them errs (Jiang et al. 2022). The
-    second one here is naive Bayes over the n-grams of the target text, fitted on the model's
-    predictions for the other folds. It learns what the model says of most rows with a word, not
-    the slips; what the model misreads throughout it misreads as well, so the share of agreement
-    flatters. Rows with the same text share a fold.
-
-    Args:
-        probs: Of the zero-shot model on the target rows, shape ``(rows, num_labels)``; of a model
-            that was itself trained on what n-grams say, the agreement tells nothing.
-        unlabeled: These rows; a label column in them is never read.
-        num_folds: Parts of the text.
-        min_rows_per_label: With fewer rows the n-grams of a class are too rare.
-
-    Returns:
-        Shape ``(rows,)``; None where the n-grams have no say, as on pairs.
-    """
-    first = np.asarray(probs, dtype=float)
-    num_labels = first.shape[-1]
-    if _reason_against(first, unlabeled, min_rows_per_label):
-        return None
-    texts = list(unlabeled["text"])
-    ngrams = _count_ngrams(texts)
-    if ngrams is None:
-        return None
-    _, text_ids = np.unique(texts, return_inverse=True)
-    folds, predictions = text_ids % num_folds, first.argmax(axis=1)
-    agrees = np.zeros(len(first), dtype=bool)
-    for fold in range(num_folds):
-        rows, others = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
-        foretold = _fit_naive_bayes(ngrams, others, predictions[others], num_labels)[rows]
-        agrees[rows] = foretold.argmax(axis=1) == predictions[rows]
-    return agrees
-
-
-def _reason_against(probs: Floats, unlabeled: Dataset, min_rows_per_label: int) -> str:
-    """Why n-grams cannot say the labels of these rows; empty where they may."""
-    columns = unlabeled.column_names
-    if "text" not in columns or "text_pair" in columns:
-        return (
-            "it reads rows of one text each; the words of a pair or of a tagged sentence do not "
-            "say its label"
-        )
-    if not gives_one_label(probs):
-        return "it is for one label a row"
-    needed = min_rows_per_label * probs.shape[1]
-    if len(unlabeled) < needed:
-        return f"{len(unlabeled)} target rows are too few, {needed} are needed for these labels"
-    return ""
-
-
-def _count_ngrams(texts: Sequence[str]) -> Any:
-    """Which n-gram is in which row, sparse; None where none is in three rows."""
-    from sklearn.feature_extraction.text import CountVectorizer
-
-    scripts = Counter(detect_script(text) for text in texts[:_SCRIPT_SAMPLE])
-    is_unspaced = scripts.most_common(1)[0][0] in _UNSPACED
-    counter = CountVectorizer(
-        analyzer="char" if is_unspaced else "word",
-        ngram_range=(1, 3) if is_unspaced else (1, 2),
-        token_pattern=None if is_unspaced else r"(?u)\w+",
-        min_df=_MIN_ROWS_WITH_NGRAM,
-        binary=True,
-    )
-    try:
-        return counter.fit_transform(texts)
-    except ValueError:  # the vocabulary is empty
-        return None
-
-
-def _fit_naive_bayes(ngrams: Any, rows: Ids, labels: Ids, num_labels: int) -> Floats:
-    """Log-probabilities of all rows by multinomial naive Bayes on some."""
-    from sklearn.naive_bayes import MultinomialNB
-
-    # partial_fit is told every label: one without a row keeps its column.
-    model = MultinomialNB().partial_fit(ngrams[rows], labels, classes=np.arange(num_labels))
-    found: Floats = model.predict_log_proba(ngrams)
-    return found

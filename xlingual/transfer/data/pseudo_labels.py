@@ -14,7 +14,6 @@ __all__ = [
     "choose_by_margin",
     "choose_confident",
     "class_change",
-    "gives_one_label",
     "predicted_prior",
     "with_soft_labels",
 ]
@@ -39,11 +38,6 @@ def with_soft_labels(dataset: Dataset, probs: NDArray, *, label_space: LabelSpac
     taken = {"label", "labels", "soft_labels"} & set(dataset.column_names)
     rows = [dict(zip(label_space.names, map(float, row), strict=True)) for row in probs]
     return dataset.remove_columns(sorted(taken)).add_column("soft_labels", rows)
-
-
-def gives_one_label(probs: NDArray) -> bool:
-    """Whether these are probabilities of one label a row: shape ``(rows, num_labels)``, sum 1."""
-    return probs.ndim == 2 and np.allclose(probs.sum(axis=1), 1.0, atol=1e-2)
 
 
 def predicted_prior(probs: NDArray, *, smoothing: float = 0.1) -> NDArray:

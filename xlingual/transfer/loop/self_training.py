@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from xlingual.data import mix_domains
 from xlingual.errors import DataError
+from xlingual.evaluation.label_arrays import gives_one_label
 from xlingual.transfer.data.pseudo_labels import (
     choose_confident,
-    gives_one_label,
     predicted_prior,
     with_soft_labels,
 )

@@ -24,7 +24,7 @@ from tests.conftest import NEGATIVE, POSITIVE
 from tests.inference.plain import LABELS, TEXTS, write_json
 from xlingual.config.training import TransferArguments
 from xlingual.errors import ConfigError, ModelLoadError
-from xlingual.inference import Predictor, loading
+from xlingual.inference import Predictor, classifier_loading
 from xlingual.training.trainer import TransferTrainer
 
 
@@ -214,7 +214,7 @@ def test_another_backend_is_any_callable(copy, monkeypatch):
         loaded.append(Path(folder))
         return lambda batch: np.tile(np.float32([0, 3, 0]), (len(batch["input_ids"]), 1))
 
-    monkeypatch.setattr(loading, "load_onnx_model", load_onnx_model)
+    monkeypatch.setattr(classifier_loading, "load_onnx_model", load_onnx_model)
     (copy / "model.safetensors").unlink()  # an exported folder need not have it
     found = Predictor.from_pretrained(copy, backend="onnxruntime").predict(TEXTS)
     assert loaded == [copy]

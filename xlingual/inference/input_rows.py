@@ -17,12 +17,10 @@ from xlingual.data.readers.json_files import open_json_lines
 from xlingual.data.readers.sources import file_format
 from xlingual.data.readers.tables import Row, Table
 from xlingual.errors import ColumnError, ConfigError, DataError
+from xlingual.inference.output_formats import STANDARD
 from xlingual.tasks import Task, get_task
 
-__all__ = ["STANDARD", "InputColumns", "input_columns", "open_table"]
-
-STANDARD = "-"
-"""Standard input or output, in the place of a file."""
+__all__ = ["InputColumns", "input_columns", "open_table"]
 
 _NUM_ROWS_FOR_COLUMNS = 1_000
 

@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from xlingual.evaluation.comparison import MethodComparison
+from xlingual.evaluation.text_tables import render_table, wrap_text
 from xlingual.writing import write_json
 
 __all__ = ["Comparison", "write_comparison"]
+
+_COSTS = ("estimated", "seconds", "peak MiB", "trained")
 
 
 @dataclass(frozen=True)
@@ -54,11 +57,21 @@ class Comparison:
         }  # fmt: skip
 
     def table(self) -> str:
-        """Markdown: the scores of every set, the costs, the failures and the recommendation."""
-        header = [
-            "target", "method", f"{self.metric} [95%]", "sd", "gap recovered", "p",
-            "estimated", "seconds", "peak MiB", "trained",
-        ]  # fmt: skip
+        """Text for a terminal: the scores of each set, the costs, failures, recommendations."""
+        blocks = [
+            render_table(
+                [name, *self._score_names()],
+                [[method, *_score_cells(one.get(method))] for method in self.methods],
+            )
+            for name, one in self.sets.items()
+        ]
+        costs = [[method, *self._cost_cells(method)] for method in self.methods]
+        blocks.append(render_table(["", *_COSTS], costs, right=range(1, len(_COSTS) + 1)))
+        return "\n\n".join([*blocks, "\n".join(map(wrap_text, self._notes()))]) + "\n"
+
+    def markdown(self) -> str:
+        """One table with a row for each set and method, and the notes below it."""
+        header = ["target", "method", *self._score_names(), *_COSTS]
         rows = [header, ["---"] * len(header)]
         for name, one in (self.sets or {"-": {}}).items():
             rows += [
@@ -67,6 +80,9 @@ class Comparison:
             ]
         lines = [f"| {' | '.join(row)} |" for row in rows]
         return "\n".join([*lines, "", *self._notes()]) + "\n"
+
+    def _score_names(self) -> list[str]:
+        return [f"{self.metric} [95%]", "sd", "gap recovered", "p"]
 
     def _cost_cells(self, method: str) -> list[str]:
         costs = self.costs.get(method, {})
@@ -89,8 +105,8 @@ class Comparison:
             ]
         if self.estimates:
             notes.append(
-                "estimated: the accuracy as confidences foretell it, no target label read; a "
-                "method trained on the target's own text looks surer than it is"
+                "estimated: the accuracy as zero_shot --target_unlabeled estimates it, no target "
+                "label read; of a method trained on the target's own text it is too high"
             )
         if self.best_measured:
             notes.append(
@@ -108,7 +124,7 @@ class Comparison:
 def write_comparison(output_dir: str | Path, comparison: Comparison) -> None:
     """Write ``results.json`` and ``table.md``, in UTF-8."""
     write_json(Path(output_dir, "results.json"), comparison.to_dict())
-    Path(output_dir, "table.md").write_text(comparison.table(), encoding="utf-8")
+    Path(output_dir, "table.md").write_text(comparison.markdown(), encoding="utf-8")
 
 
 def _score_cells(found: MethodComparison | None) -> list[str]:

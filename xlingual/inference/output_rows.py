@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from xlingual.data.readers.tables import Row
+from xlingual.evaluation.prediction_rows import json_line, predicted_fields
+from xlingual.inference.input_rows import InputColumns
+from xlingual.inference.output_formats import TableColumns
 from xlingual.inference.predictor import Predictor
 from xlingual.inference.results import Prediction
-from xlingual.inference.tables import InputColumns
 
-__all__ = ["AnsweredLines"]
+__all__ = ["AnsweredRows"]
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +25,7 @@ _ADDED = (
 _DIGITS = 6
 
 
-class AnsweredLines:
+class AnsweredRows:
     """Rows as read into JSON lines with predictions, and a count of those that had none.
 
     Args:
@@ -32,6 +33,10 @@ class AnsweredLines:
         inputs: The columns that the model reads.
         columns: The columns of the input; one that has the name of ours renames ours.
         with_probabilities: Whether the probability of every label is written.
+
+    Attributes:
+        columns: The columns of the input, and those that are added.
+        counts: Rows without an answer, and rows whose text was cut, so far.
     """
 
     def __init__(
@@ -46,16 +51,18 @@ class AnsweredLines:
         self.inputs = inputs
         self.with_probabilities = with_probabilities
         self.counts = {"errors": 0, "truncated": 0}
-        taken = set(columns)
-        self._renamed = {name: f"xlingual_{name}" for name in _ADDED if name in taken}
-        if self._renamed:
+        own = tuple(columns)
+        added = {name: f"xlingual_{name}" if name in own else name for name in _ADDED}
+        self.columns = TableColumns(own, added, predictor.label_names)
+        renamed = [name for name in _ADDED if name in own]
+        if renamed:
             logger.warning(
                 "the input has the column(s) %s; what is added is called %s",
-                ", ".join(self._renamed),
-                ", ".join(self._renamed.values()),
+                ", ".join(renamed),
+                ", ".join(added[name] for name in renamed),
             )
 
-    def write(self, rows: Sequence[Row]) -> bytes:
+    def lines(self, rows: Sequence[Row]) -> bytes:
         """The lines of a chunk, each of them whole."""
         asked = [self._input(row.values) for row in rows if row.values is not None]
         answers = iter(self.predictor.predict(asked))
@@ -79,14 +86,11 @@ class AnsweredLines:
         self.counts["truncated"] += prediction.truncated
         record = dict(row.values or {})
         for name, value in self._answer(row, prediction).items():
-            name = self._renamed.get(name, name)
+            name = self.columns.added[name]
             while name in record:  # a column that only this row has
                 name = f"xlingual_{name}"
             record[name] = value
-        try:
-            return (json.dumps(record, ensure_ascii=False, default=str) + "\n").encode()
-        except UnicodeEncodeError:  # bytes of no encoding are lone surrogates: legal as escapes
-            return (json.dumps(record, default=str) + "\n").encode()
+        return json_line(record)
 
     def _answer(self, row: Row, prediction: Prediction) -> dict[str, Any]:
         is_token = self.predictor.task.name == "token"
@@ -95,17 +99,15 @@ class AnsweredLines:
             answer |= {} if is_token else {"probability": None}
             answer["prediction_error"] = f"row {row.number}: {prediction.error}"
             return answer | ({"prediction_raw": row.raw} if row.values is None else {})
-        by_name = {name: round(p, _DIGITS) for name, p in prediction.probabilities.items()}
         if is_token:
             answer = {"prediction": [_rounded(asdict(span)) for span in prediction.spans]}
             answer |= {"prediction_tags": list(prediction.tags)} if prediction.tags else {}
-        elif self.predictor.task.name == "multi_label":
-            answer["prediction"] = list(prediction.labels)
-            answer["probability"] = [by_name[name] for name in prediction.labels]
         else:
-            answer["probability"] = by_name[prediction.label or ""]
-        if self.with_probabilities and not is_token:
-            answer["probabilities"] = by_name
+            has_several = self.predictor.task.name == "multi_label"
+            predicted = prediction.labels if has_several else prediction.label or ""
+            answer = predicted_fields(predicted, prediction.probabilities)
+            if not self.with_probabilities:
+                del answer["probabilities"]
         return answer | ({"prediction_truncated": True} if prediction.truncated else {})
 
 

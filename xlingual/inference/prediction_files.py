@@ -11,15 +11,20 @@ from typing import Any, NamedTuple
 from xlingual.data.readers.columns import Columns
 from xlingual.data.readers.tables import Row
 from xlingual.errors import ConfigError, OutputError
-from xlingual.inference.lines import AnsweredLines
+from xlingual.inference.input_rows import input_columns, open_table
+from xlingual.inference.output_formats import (
+    STANDARD,
+    Converter,
+    output_converter,
+    output_format,
+)
+from xlingual.inference.output_rows import AnsweredRows
 from xlingual.inference.part_file import PartFile, fingerprint
 from xlingual.inference.predictor import Predictor
-from xlingual.inference.tables import STANDARD, input_columns, open_table
 
 __all__ = ["FileReport", "predict_file"]
 
 _MOST_CHARACTERS = 1 << 24  # of a chunk: rows as long as books do not pile up
-_OTHER_FORMATS = (".csv", ".tsv", ".parquet", ".gz")
 _MODEL_FILES = ("config.json", "adapter_config.json", "tokenizer.json", "calibration.json")
 
 
@@ -49,14 +54,19 @@ def predict_file(
     overwrite: bool = False,
     chunk_rows: int = 4_096,
     with_probabilities: bool = False,
+    bom: bool = False,
     on_progress: Callable[[int], None] | None = None,
 ) -> FileReport:
-    """Write every row of a file with the model's answer, as JSON Lines.
+    """Write every row of a file with the model's answer, as JSON Lines or a table.
 
     All columns are kept as they are, in their order, and ``prediction`` and ``probability`` are
     added (tagging: spans with their offsets; multi-label: a list of each). A row that cannot be
     read or has no text keeps its place with ``null`` for both and a ``prediction_error``. Where the
     input has a column of such a name, ours is called ``xlingual_prediction``, and this is said.
+
+    In csv, tsv and xlsx the labels of a row are joined by ``|``, the probability of each label is
+    a column (``probability_好评``), and other lists and objects are JSON; in parquet a column of
+    mixed types is text. Text in xlsx never becomes a formula, and is cut at 32,767 characters.
 
     Memory does not grow with the file. The output grows in ``<target>.part`` and is renamed at the
     end; a run that was killed goes on where it stopped (see :class:`PartFile`).
@@ -64,28 +74,32 @@ def predict_file(
     Args:
         predictor: The model.
         source: jsonl, csv, tsv or txt, optionally gzipped, parquet, or ``"-"`` for standard input.
-        target: A JSON Lines file, or ``"-"`` for standard output.
+        target: A file whose name ends in .jsonl, .csv, .tsv, .parquet or .xlsx, or ``"-"`` for
+            JSON Lines on standard output.
         columns: Names of the text columns; the others are guessed.
         resume: Go on with an unfinished output of the same input, model and settings.
         overwrite: Write over an output that is there.
         chunk_rows: Rows that are read, sorted by length, predicted and written together.
         with_probabilities: Also write the probability of every label, as ``probabilities``.
+        bom: Begin csv and tsv with a byte-order mark; without it Excel reads Chinese as gibberish.
         on_progress: Called after each chunk with the number of rows it had.
 
     Raises:
         DataError: The input cannot be read.
         ColumnError: It has no column of texts.
         OutputError: The output exists, is of other origin, or cannot be written.
-        ConfigError: Arguments that contradict each other.
+        ConfigError: Arguments that contradict each other, or an output of an unknown kind.
+        MissingDependencyError: An output in xlsx, without the extra ``excel``.
     """
     source, target, columns = str(source), str(target), columns or Columns()
     _check_arguments(source, target, resume=resume, chunk_rows=chunk_rows)
+    kind = output_format(target, bom=bom)
     table = open_table(source)
     is_pair = bool(columns.text_pair_column) or bool(predictor.takes_pairs)
     inputs = input_columns(
         table, task=predictor.task, columns=columns, is_pair=is_pair, where=source
     )
-    lines = AnsweredLines(
+    answered = AnsweredRows(
         predictor, inputs=inputs, columns=table.columns, with_probabilities=with_probabilities
     )
     origin = {
@@ -101,22 +115,25 @@ def predict_file(
             "dtype": str(getattr(predictor.session, "dtype", "")),
         },
     }
-    with _open_output(target, origin=origin, resume=resume, overwrite=overwrite) as output:
+    convert = output_converter(kind, columns=answered.columns, bom=bom)
+    with _open_output(
+        target, origin=origin, resume=resume, overwrite=overwrite, convert=convert
+    ) as output:
         num_resumed = output.num_rows
-        lines.counts |= output.counts
+        answered.counts |= output.counts
         rows = islice(table.read(table.columns), num_resumed, None)
         if on_progress is not None and num_resumed:
             on_progress(num_resumed)
         for chunk in _chunks(rows, inputs.names, chunk_rows=chunk_rows):
-            output.append(lines.write(chunk), num_rows=len(chunk), counts=lines.counts)
+            output.append(answered.lines(chunk), num_rows=len(chunk), counts=answered.counts)
             if on_progress is not None:
                 on_progress(len(chunk))
         output.finish()
     return FileReport(
         num_rows=output.num_rows,
         num_resumed=num_resumed,
-        num_errors=lines.counts["errors"],
-        num_truncated=lines.counts["truncated"],
+        num_errors=answered.counts["errors"],
+        num_truncated=answered.counts["truncated"],
     )
 
 
@@ -125,8 +142,6 @@ def _check_arguments(source: str, target: str, *, resume: bool, chunk_rows: int)
         raise ConfigError(f"chunk_rows must be at least 1; got {chunk_rows}")
     if resume and STANDARD in (source, target):
         raise ConfigError("a run from standard input or to standard output cannot be resumed")
-    if target.lower().endswith(_OTHER_FORMATS):
-        raise ConfigError(f"the output is written as JSON Lines; name it .jsonl, not {target!r}")
     if source != STANDARD and Path(source).resolve() == Path(target).resolve():
         raise OutputError(f"{target} is the input itself; give the output another name")
 
@@ -181,8 +196,15 @@ class _StandardOutput:
 
 
 def _open_output(
-    target: str, *, origin: Mapping[str, Any], resume: bool, overwrite: bool
+    target: str,
+    *,
+    origin: Mapping[str, Any],
+    resume: bool,
+    overwrite: bool,
+    convert: Converter | None,
 ) -> PartFile | _StandardOutput:
     if target == STANDARD:
         return _StandardOutput()
-    return PartFile(Path(target), origin=origin, resume=resume, overwrite=overwrite)
+    return PartFile(
+        Path(target), origin=origin, resume=resume, overwrite=overwrite, convert=convert
+    )
