@@ -17,6 +17,7 @@ from xlingual.data.corpus import ROLES, embedded_corpus
 from xlingual.data.mixing import mix_domains
 from xlingual.data.readers.cleaning import find_overlap, write_rejected
 from xlingual.data.readers.columns import Columns
+from xlingual.data.readers.label_bins import parse_label_bins
 from xlingual.data.readers.loading import load_source
 from xlingual.data.readers.sources import parse_sources
 from xlingual.errors import ConfigError, LabelSpaceError
@@ -100,6 +101,7 @@ def load_transfer_data(
     required: Sequence[str] = ("source_train",),
     task: str = "sequence",
     label_map: str | None = None,
+    label_bins: str | None = None,
     max_train_rows: int | None = None,
     allow_other_target_labels: bool = False,
     label_space: LabelSpace | None = None,
@@ -117,13 +119,15 @@ def load_transfer_data(
         required: The roles that must be there.
         task: The task's name.
         label_map: Renames labels, ``"1=positive,0=negative"``.
+        label_bins: Makes classes of scores, before ``label_map``: ``"negative<=2,positive>=4"``.
         max_train_rows: Keep a random sample of so many rows of each training set.
         allow_other_target_labels: Whether the target may have a label space of its own.
         label_space: The labels of a trained model, where no source row is read.
         rejected_to: Folder for ``rejected_rows.jsonl``, written if a row was rejected.
         seed: Seed of sampling and holding out.
-        options: A spec for each role (``source_train="reviews.csv"``, ...) and the column names
-            (``text_column="review"``, ...); names that are left open are guessed and said aloud.
+        options: A spec for each role (``source_train="reviews.csv"``, ...) and what is known of
+            the files, as for ``Columns`` (``text_column="review"``, ``encoding="big5"``, ...);
+            names that are left open are guessed and said aloud.
 
     Raises:
         ConfigError: A role that the recipe needs has no spec, or a spec is malformed.
@@ -134,6 +138,7 @@ def load_transfer_data(
     given = {role: spec for role in ROLES if (spec := options.pop(role, None))}
     columns = Columns(**options)
     renames = parse_label_map(label_map)
+    bins = parse_label_bins(label_bins)
     sets: dict[str, Sets] = {role: {} for role in ROLES}
     weights: dict[str, dict[str, float]] = {role: {} for role in _TRAINING}
     rejected: list[dict[str, Any]] = []
@@ -148,6 +153,7 @@ def load_transfer_data(
                 task=the_task,
                 columns=columns,
                 label_map=renames,
+                label_bins=bins,
                 labels="drop" if role == "target_unlabeled" else "required",
             )
             sets[role][source.name] = loaded.dataset

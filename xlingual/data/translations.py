@@ -12,8 +12,9 @@ from xlingual.data.bitext import open_text
 from xlingual.data.collating import VIEW_PREFIX
 from xlingual.data.corpus import embedded_corpus
 from xlingual.data.readers.cleaning import UnusableRowError, clean_field
-from xlingual.data.readers.columns import Columns, resolve_columns
-from xlingual.data.readers.loading import open_source
+from xlingual.data.readers.column_search import find_columns
+from xlingual.data.readers.columns import Columns, split_names
+from xlingual.data.readers.opening import open_source
 from xlingual.data.readers.sources import parse_sources
 from xlingual.errors import DataError
 from xlingual.languages import detect_language
@@ -24,6 +25,7 @@ __all__ = ["check_translations", "read_translations", "translate_rows"]
 logger = logging.getLogger(__name__)
 
 _COLUMNS = ("translation", "view_text")
+_USED_COLUMNS = ("text_column", "text_pair_column", "columns", "encoding")
 _NAMES = {"en": "English", "zh": "Chinese"}
 
 
@@ -58,7 +60,7 @@ def read_translations(
             such column, or the translations are in another language.
     """
     the_task = get_task(task) if isinstance(task, str) else task
-    names = Columns(**{k: v for k, v in (columns or {}).items() if k.startswith("text")})
+    names = Columns(**{k: v for k, v in (columns or {}).items() if k in _USED_COLUMNS})
     texts, given = _read_rows(rows, role=role, task=the_task, columns=names, with_own=path is None)
     where = f"--{role}"
     if path is not None:
@@ -144,10 +146,8 @@ def _read_rows(
         return [[text] for text in rows["text"]], []
     texts, own = [], []
     for source in parse_sources(spec, default_name=role):
-        table = open_source(source)
-        used = resolve_columns(
-            table.columns, task=task, columns=columns, labels="drop", where=str(source)
-        )
+        table = open_source(source, names=split_names(columns.columns), encoding=columns.encoding)
+        used = find_columns(table, task=task, columns=columns, labels="drop", where=str(source))
         wanted = [used[column] for column in task.text_columns]
         theirs = _own_columns(table.columns, task, where=str(source)) if with_own else []
         for row in table.read([*wanted, *theirs]):

@@ -32,6 +32,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add("--text_column", help="column of the text; guessed from the usual names")
     add("--text_pair_column", help="column of the second text, for models of pairs")
     add("--tokens_column", help="column with lists of tokens, for models that tag")
+    add("--columns", help="names of the columns of a file without a header: text,label")
+    add("--encoding", help="encoding of a file that is not UTF-8, such as big5; left out: guessed")
     add("--probabilities", action="store_true", help="also write the probability of every label")
     add("--resume", action="store_true", help="go on with an unfinished output")
     add("--overwrite_output", action="store_true", help="write over an output that is there")
@@ -58,6 +60,8 @@ def main(argv: list[str]) -> None:
         text_column=options.text_column,
         text_pair_column=options.text_pair_column,
         tokens_column=options.tokens_column,
+        columns=options.columns,
+        encoding=options.encoding,
     )
     predictor = Predictor.from_pretrained(
         options.model,

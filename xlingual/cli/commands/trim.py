@@ -26,6 +26,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add("--languages", help="keep the tokens in the scripts of these languages: en,zh")
     add("--corpus", help="files whose texts must be cut as before, separated by commas")
     add("--text_column", help="column of the text; guessed from the usual names")
+    add("--columns", help="names of the columns of files without a header: text,label")
+    add("--encoding", help="encoding of files that are not UTF-8, such as big5; left out: guessed")
     add("--num_tokens", type=int, help="upper limit; what the corpus uses is never left out")
     add("--keep_tokens", nargs="*", default=[], help="more tokens, as the vocabulary spells them")
     return parser.parse_args(argv)
@@ -44,6 +46,8 @@ def main(argv: list[str]) -> None:
         languages=options.languages,
         corpus=options.corpus,
         text_column=options.text_column,
+        columns=options.columns,
+        encoding=options.encoding,
         keep_tokens=options.keep_tokens,
         num_tokens=options.num_tokens,
     )
