@@ -233,9 +233,9 @@ def _suggest_bins(scores: Iterable[str], classes: Sequence[str]) -> str:
     negative, positive = named.get("negative", "negative"), named.get("positive", "positive")
     middle = f",{low:.3g}<{named['neutral']}<{high:.3g}" if "neutral" in named else ""
     return (
-        f"the numbers from {values[0]:g} to {values[-1]:g} look like scores: make classes of them with "
-        f'--label_bins "{negative}<={low:.3g}{middle},{positive}>={high:.3g}" (rows between the '
-        "bins are left out)"
+        f"the numbers from {values[0]:g} to {values[-1]:g} look like scores: make classes of them "
+        f'with --label_bins "{negative}<={low:.3g}{middle},{positive}>={high:.3g}" (rows '
+        "between the bins are left out)"
     )
 
 

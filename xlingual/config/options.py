@@ -76,7 +76,7 @@ class DataArguments:
     label_columns: str | None = option(
         None, "For --task multi_label: columns of 0 and 1, one a label: service,clean,price."
     )
-    label_names: str | None = option(
+    label_order: str | None = option(
         None, "For --task multi_label: names of the labels in lists such as [0, 1, 1], in order."
     )
     label_bins: str | None = option(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ from charset_normalizer import from_bytes
 
 from xlingual.errors import ConfigError, DataError
 
-__all__ = ["check_encoding", "guess_encoding", "reads_as_chinese", "utf16_without_mark"]
+__all__ = ["check_encoding", "guess_encoding", "utf16_without_mark"]
 
 # The most frequent characters of simplified and traditional Chinese. Three of four characters of a
 # text are among them; of the gibberish that a wrong decoding gives, one of ten.
@@ -52,15 +53,16 @@ def check_encoding(name: str) -> str:
     Raises:
         ConfigError: There is no such text encoding.
     """
+    folded = name.casefold().replace("-", "").replace("_", "")
+    codec = _SUPERSETS.get(folded, name)
     try:
-        b"".decode(name)
-    except (LookupError, UnicodeError, ValueError):
+        io.TextIOWrapper(io.BytesIO(), encoding=codec or "-")
+    except (LookupError, ValueError):
         raise ConfigError(
             f"--encoding {name!r} is not known; expected the name of a text encoding such as "
             "big5, gb18030 or cp1252"
         ) from None
-    folded = name.casefold().replace("-", "").replace("_", "")
-    return _SUPERSETS.get(folded, name)
+    return codec
 
 
 def guess_encoding(sample: bytes, *, path: str) -> str:
@@ -86,11 +88,6 @@ def guess_encoding(sample: bytes, *, path: str) -> str:
         f"{path}: its encoding cannot be told (UTF-8, GB18030, Big5 or another); name it with "
         "--encoding, such as --encoding big5 or --encoding gb18030, or save the file as UTF-8"
     )
-
-
-def reads_as_chinese(sample: bytes) -> bool:
-    """Whether GB18030 or Big5 makes plausible Chinese of bytes that may be in another encoding."""
-    return _chinese_readings(sample)[0].is_plausible
 
 
 def utf16_without_mark(head: bytes) -> str | None:

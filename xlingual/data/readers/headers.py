@@ -81,11 +81,13 @@ def _first_rows(table: Table) -> Iterable[Row]:
 
 
 def _suggest_names(columns: Sequence[Sequence[Any]]) -> list[str]:
-    """The longest column is the text, and the one with the fewest different values the label."""
-    names = [f"column_{number}" for number in range(1, len(columns) + 1)]
-    text = max(range(len(columns)), key=lambda at: sum(map(len, columns[at])))
-    names[text] = "text"
-    others = [at for at in range(len(columns)) if at != text and any(columns[at])]
-    if others:
-        names[min(others, key=lambda at: len(set(columns[at])))] = "label"
+    """The column with the fewest different values is the label, the longest other one the text."""
+    lengths = [sum(map(len, column)) for column in columns]
+    places = list(range(len(columns)))
+    names = [f"column_{place + 1}" for place in places]
+    if len(columns) > 1:
+        label = min(places, key=lambda place: (len(set(columns[place])), lengths[place]))
+        names[label] = "label"
+        places.remove(label)
+    names[max(places, key=lengths.__getitem__)] = "text"
     return names

@@ -189,10 +189,14 @@ def _existing(entry: str) -> _Reading | None:
 
 
 def _split_part(path: str) -> tuple[str, str | None]:
-    """Take ``#part`` off a local path: at the first ``#`` behind the end of a file's name."""
+    """Take ``#part`` off a local path: at the first ``#`` behind the end of a file's name.
+
+    A part holds no comma or asterisk, which separate the entries and their weights.
+    """
     for match in re.finditer("#", path):
-        if file_format(path[: match.start()]):
-            return path[: match.start()], path[match.end() :].strip() or None
+        file, part = path[: match.start()], path[match.end() :].strip()
+        if file_format(file) and part and not re.search("[,*]", part):
+            return file, part
     return path, None
 
 

@@ -16,7 +16,6 @@ from typing import IO
 from xlingual.data.readers.encodings import (
     check_encoding,
     guess_encoding,
-    reads_as_chinese,
     utf16_without_mark,
 )
 from xlingual.errors import DataError
@@ -30,9 +29,6 @@ _OLE = b"\xd0\xcf\x11\xe0"
 _HEAD_SIZE = 1 << 12
 _SAMPLE_SIZE = 1 << 16
 _MOST_LONG_BY_CHANCE = 2  # for each invalid place, in a text of another encoding
-_MOST_SHORT_BY_CHANCE = 20
-# Chinese that happens to be UTF-8 stands alone; an accent or a unit (m²) has ASCII beside it.
-_ALONE = re.compile(r"(?<![A-Za-z0-9])[\x80-\u07ff]{2,}(?![A-Za-z0-9])")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -138,7 +134,7 @@ class _Utf8Evidence:
         num_short: Characters of two bytes, such as accented letters; a pair of bytes of a Chinese
             encoding often happens to be one.
         num_invalid: Places that are not UTF-8.
-        sample: Lines that may be in another encoding.
+        sample: Lines that are not UTF-8.
     """
 
     num_long: int = 0
@@ -148,14 +144,10 @@ class _Utf8Evidence:
 
     @property
     def is_utf8(self) -> bool:
-        if self.num_invalid:
-            num_by_chance = self.num_invalid * _MOST_LONG_BY_CHANCE
-            return self.num_long > num_by_chance or self.num_short > 5 * num_by_chance
-        if self.num_long or self.num_short > _MOST_SHORT_BY_CHANCE:
+        if not self.num_invalid:
             return True
-        sample = bytes(self.sample)
-        alone = _ALONE.findall(sample.decode("utf-8", errors="replace"))
-        return sum(map(len, alone)) < self.num_short or not reads_as_chinese(sample)
+        num_by_chance = self.num_invalid * _MOST_LONG_BY_CHANCE
+        return self.num_long > num_by_chance or self.num_short > 5 * num_by_chance
 
 
 def _weigh_utf8(lines: Iterable[bytes]) -> _Utf8Evidence:
@@ -169,7 +161,7 @@ def _weigh_utf8(lines: Iterable[bytes]) -> _Utf8Evidence:
         found.num_invalid += num_invalid
         found.num_long += num_long
         found.num_short += sum("\x7f" < character < "\u0800" for character in text)
-        if len(found.sample) < _SAMPLE_SIZE and (num_invalid or not num_long):
+        if len(found.sample) < _SAMPLE_SIZE and num_invalid:
             found.sample += line
     return found
 
