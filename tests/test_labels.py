@@ -140,3 +140,60 @@ def test_malformed_label_map(spec: str) -> None:
 def test_label_map_renames_once() -> None:
     with pytest.raises(ConfigError, match="'Pos' twice"):
         parse_label_map("pos=positive,Pos=good")
+
+
+def unknown_labels(known: list[str], found: list[str]) -> str:
+    with pytest.raises(LabelSpaceError) as error:
+        LabelSpace(tuple(known)).check_covers(found, where="target_test 'zh'")
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("known", "found", "flag"),
+    [
+        (["4", "5"], ["4星", "5星"], "4星=4,5星=5"),
+        (["4星", "5星"], ["4", "5"], "4=4星,5=5星"),
+        (["1", "5"], ["1 star", "5 stars"], "1 star=1,5 stars=5"),
+        (["1", "3"], ["★☆☆☆☆", "★★★☆☆"], "★★★☆☆=3,★☆☆☆☆=1"),
+        (["negative", "positive"], ["正面", "负面"], "正面=positive,负面=negative"),
+        (["neg", "pos"], ["差評", "好評"], "好評=pos,差評=neg"),
+        (["contradiction", "entailment"], ["矛盾", "蕴含"], "矛盾=contradiction,蕴含=entailment"),
+        (["体育", "财经"], ["体育类", "财经类"], "体育类=体育,财经类=财经"),
+        (["food", "sports"], ["food news", "sports news"], "food news=food,sports news=sports"),
+        (["0", "1"], ["LABEL_0", "LABEL_1"], "LABEL_0=0,LABEL_1=1"),
+    ],
+)
+def test_labels_that_differ_by_a_unit_get_a_line_to_paste(
+    known: list[str], found: list[str], flag: str
+) -> None:
+    assert f'--label_map "{flag}"' in unknown_labels(known, found)
+    renames = parse_label_map(flag)
+    assert {renames[normalize_label(label)] for label in found} <= set(known)
+
+
+@pytest.mark.parametrize(
+    ("known", "found"),
+    [
+        (["negative", "positive"], ["0", "1"]),  # which of the two is 1?
+        (["entailment", "other"], ["not_entailment"]),
+        (["fair", "good"], ["unfair", "ungood"]),
+        (["好", "贵"], ["不好", "不贵"]),
+        (["5", "4"], ["5星", "5分"]),  # two would become one
+        (["sports", "food"], ["weather"]),
+    ],
+)
+def test_no_renaming_is_suggested_in_doubt(known: list[str], found: list[str]) -> None:
+    assert "=<one of them>" in unknown_labels(known, found)
+
+
+def test_a_long_list_of_labels_is_cut_at_ten() -> None:
+    error = unknown_labels(["a", "b"], [f"topic {number:02}" for number in range(40)])
+    assert "topic 09 and 30 more" in error
+    assert "topic 10" not in error
+
+
+def test_many_scores_are_no_classes() -> None:
+    with pytest.raises(LabelSpaceError, match=r'look like scores.*--label_bins "negative<='):
+        LabelSpace.from_labels(f"{number / 37:.3f}" for number in range(37))
+    assert len(LabelSpace.from_labels(map(str, range(77)))) == 77
+    assert len(LabelSpace.from_labels(f"{number / 2}" for number in range(2, 11))) == 9

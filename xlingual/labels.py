@@ -7,17 +7,22 @@ Chinese file is sorted another way. Ids are therefore never compared; names are.
 from __future__ import annotations
 
 import difflib
+import math
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from xlingual.errors import ConfigError, LabelSpaceError
 
-__all__ = ["LabelSpace", "normalize_label", "parse_label_map"]
+__all__ = ["LabelSpace", "normalize_label", "parse_label_map", "score_of"]
 
 
 _SEPARATOR = re.compile(r"_|(?<=\w)-(?=\w)")
+_SCORE = re.compile(
+    r"([+-]?(?:\d+\.?\d*|\.\d+))\s*(?:颗星|顆星|星级|星級|星|分|级|級|stars?|points?|pts?|%)?"
+)
+_MOST_SHOWN = 10
 
 
 def normalize_label(name: str) -> str:
@@ -62,6 +67,17 @@ def parse_label_map(spec: str | None) -> dict[str, str]:
     return mapping
 
 
+def score_of(name: str) -> float | None:
+    """The number that a label is, with or without a unit; ``None`` where it is none.
+
+    Example:
+        >>> score_of("5 stars"), score_of("4.5"), score_of("４星"), score_of("good")
+        (5.0, 4.5, 4.0, None)
+    """
+    match = _SCORE.fullmatch(unicodedata.normalize("NFKC", name).casefold().strip())
+    return float(match[1]) if match else None
+
+
 @dataclass(frozen=True)
 class LabelSpace:
     """The ordered label names that data sets, languages and the model's head share.
@@ -96,10 +112,19 @@ class LabelSpace:
 
     @classmethod
     def from_labels(cls, labels: Iterable[str]) -> LabelSpace:
-        """The label space of a column: the first spelling of each label, in sorted order."""
+        """The label space of a column: the first spelling of each label, in sorted order.
+
+        Raises:
+            LabelSpaceError: The labels are scores with decimals, too many to be classes.
+        """
         spelling: dict[str, str] = {}
         for label in labels:
             spelling.setdefault(normalize_label(label), label)
+        scores = [score_of(name) for name in spelling]
+        has_decimals = None not in scores and any(score % 1 for score in scores if score)
+        if has_decimals and len(scores) > _MOST_SHOWN:
+            names = list(spelling.values())
+            raise LabelSpaceError(f"the labels are {_listing(names)}; {_suggest_bins(names, ())}")
         return cls(tuple(spelling[key] for key in sorted(spelling)))
 
     @classmethod
@@ -152,7 +177,109 @@ class LabelSpace:
         unknown = sorted({label for label in labels if label not in self})
         if unknown:
             raise LabelSpaceError(
-                f"{where} has labels that the source does not: {', '.join(unknown)}; the source "
-                f"has {', '.join(self.names)}; if they mean the same, rename them with --label_map "
-                f'"{unknown[0]}=<one of them>"'
+                f"{where} has labels that the source does not: {_listing(unknown)}; the source "
+                f"has {_listing(self.names)}; {_advice(unknown, self.names)}"
             )
+
+
+# Each line means the same; used to suggest a renaming, never to make one.
+_SAME_MEANING = (
+    ("negative", "neg", "负面", "負面", "负向", "負向", "消极", "消極", "差评", "差評"),
+    ("neutral", "neu", "中性", "中立", "中评", "中評"),
+    ("positive", "pos", "正面", "正向", "积极", "積極", "好评", "好評"),
+    ("entailment", "entail", "蕴含", "蘊含", "蕴涵"),
+    ("contradiction", "contradict", "矛盾"),
+)
+_MEANINGS = {name: line[0] for line in _SAME_MEANING for name in line}
+_UNIT = re.compile(r"^(?:label|class|类别|類別|标签|標籤) *(?=\d)|(?<=\w)(?:类|類|类别|類別)$")
+_NEGATIONS = frozenset(
+    ("not", "non", "no", "un", "in", "anti", "不", "非", "无", "無", "没", "沒", "未")
+)
+_UNWRITABLE = re.compile(r'[,="$`\\]')
+
+
+def _listing(names: Iterable[str]) -> str:
+    names = list(names)
+    more = f" and {len(names) - _MOST_SHOWN} more" if len(names) > _MOST_SHOWN else ""
+    return ", ".join(names[:_MOST_SHOWN]) + more
+
+
+def _advice(unknown: Sequence[str], known: Sequence[str]) -> str:
+    """What to do about labels that the source lacks, ready to paste where it can be told."""
+    renames = _suggest_renames(unknown, known)
+    if renames:
+        pairs = ",".join(f"{old}={new}" for old, new in renames.items())
+        return f'if they mean the same, rename them with --label_map "{pairs}"'
+    for scores, classes in ((unknown, known), (known, unknown)):
+        if _are_scores(scores) and not any(score_of(name) is not None for name in classes):
+            return _suggest_bins(scores, classes)
+    return f'if they mean the same, rename them with --label_map "{unknown[0]}=<one of them>"'
+
+
+def _are_scores(names: Sequence[str]) -> bool:
+    """Whether labels are numbers that are more than the ids of two classes."""
+    scores = [score_of(name) for name in names]
+    return None not in scores and (len(scores) > 2 or any(score not in (0, 1) for score in scores))
+
+
+def _suggest_bins(scores: Iterable[str], classes: Sequence[str]) -> str:
+    """A flag that makes classes of scores: the lowest and the highest quarter of their range."""
+    values = sorted(score for name in scores if (score := score_of(name)) is not None)
+    quarter = (values[-1] - values[0]) / 4
+    low, high = values[0] + quarter, values[-1] - quarter
+    if all(value % 1 == 0 for value in values):
+        low, high = math.floor(low), math.ceil(high)
+    named = {_MEANINGS.get(normalize_label(name)): name for name in classes}
+    negative, positive = named.get("negative", "negative"), named.get("positive", "positive")
+    middle = f",{low:.3g}<{named['neutral']}<{high:.3g}" if "neutral" in named else ""
+    return (
+        f"the numbers from {values[0]:g} to {values[-1]:g} look like scores: make classes of them "
+        f'with --label_bins "{negative}<={low:.3g}{middle},{positive}>={high:.3g}" (rows '
+        "between the bins are left out)"
+    )
+
+
+def _suggest_renames(unknown: Sequence[str], known: Sequence[str]) -> dict[str, str]:
+    """Labels that differ from one of the source by a unit, a common ending or the language."""
+    for form in (_without_unit, _meaning):
+        by_form: dict[str, str] = {}
+        for name in known:
+            by_form.setdefault(form(name), name)
+        renames = {name: by_form[form(name)] for name in unknown if form(name) in by_form}
+        if _is_safe(renames):
+            return renames
+    renames = _suggest_by_affix(unknown, known)
+    return renames if _is_safe(renames) else {}
+
+
+def _is_safe(renames: Mapping[str, str]) -> bool:
+    """No two labels become one, and all of them can be written on a command line."""
+    is_writable = not any(_UNWRITABLE.search(name) for pair in renames.items() for name in pair)
+    return bool(renames) and is_writable and len(set(renames.values())) == len(renames)
+
+
+def _without_unit(name: str) -> str:
+    stars = name.count("★") + name.count("⭐")
+    if stars and not name.strip("★☆⭐\ufe0f "):
+        return f"{stars:g}"
+    score = score_of(name)
+    return f"{score:g}" if score is not None else _UNIT.sub("", normalize_label(name)).strip()
+
+
+def _meaning(name: str) -> str:
+    return _MEANINGS.get(normalize_label(name), normalize_label(name))
+
+
+def _suggest_by_affix(unknown: Sequence[str], known: Sequence[str]) -> dict[str, str]:
+    """Two or more labels that all have the same words before or after those of the source."""
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for name in unknown:
+        for other in known:
+            longer, shorter = sorted(map(normalize_label, (name, other)), key=len, reverse=True)
+            if not shorter or shorter == longer:
+                continue
+            before, is_inside, after = longer.partition(shorter)
+            if is_inside and not (before and after) and before.strip() not in _NEGATIONS:
+                found.setdefault((before, after), {})[name] = other
+    best = max(found.values(), key=len, default={})
+    return best if len(best) > 1 else {}

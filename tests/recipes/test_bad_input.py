@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.recipes.commands import read_rows, results_of, write_rows
@@ -274,3 +276,70 @@ def test_an_unknown_recipe(capsys):
         cli.main(["zero_shoot"])
     assert stopped.value.code == 2
     assert "zero_shot" in capsys.readouterr().err
+
+
+def write_unusual(folder, kind: str) -> str:
+    """A target test file as others store theirs; its path, or the argument that names it."""
+    path = folder / f"unusual.{kind.split('-')[0]}"
+    if kind == "tsv":
+        path.write_text("房间太吵，睡不好\tnegative\n早餐很丰富\tpositive\n很吵\tnegative\n")
+    elif kind == "csv":
+        path.write_bytes("text,label\n好,positive\n".encode("gbk"))
+    elif kind == "xls":
+        path.write_bytes(b"\xd0\xcf\x11\xe0")
+    elif kind == "json":
+        rows = [{"text": "位置方便", "label": "positive"}]
+        path.write_text(json.dumps({"train": rows, "test": rows}))
+    elif kind == "jsonl-stars":
+        write_rows(path, [{"内容": "还可以", "评分": f"{stars}星"} for stars in range(1, 6)])
+    elif kind == "jsonl-classes":
+        write_rows(
+            path, [{"text": f"第{n}条", "label": name} for n, name in enumerate(("差评", "好评"))]
+        )
+    else:
+        write_rows(path, [{"text": "干净，也不贵", "service": 0, "clean": 1, "price": 1}])
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("tsv", ["seems to have no header", "--columns text,label"]),
+        ("csv", ["encoding cannot be told", "--encoding big5"]),
+        ("xls", ["save it as .xlsx"]),
+        ("json", ["several places (train, test)", "unusual.json#train"]),
+        ("jsonl-stars", ["1星, 2星", '--label_bins "negative<=2,positive>=4"']),
+        ("jsonl-classes", ['--label_map "好评=positive,差评=negative"']),
+        ("jsonl-flags", ["--task multi_label --label_columns service,clean,price"]),
+    ],
+)
+def test_data_as_others_store_it(refused, files, tmp_path, kind, words):
+    target = write_unusual(files.folder, kind)
+    error = refused("zero_shot", *files.flags("source_train"), f"--target_test={target}")
+    assert all(word in error for word in words), error
+    assert not left_behind(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--encoding=big-5x"], ["--encoding", "'big-5x'", "gb18030"]),
+        (["--label_bins=negative<=3,positive>=3"], ["--label_bins", "overlap"]),
+        (["--label_columns=a,b"], ["--label_columns", "--task multi_label"]),
+    ],
+)
+def test_flags_about_the_data_that_are_wrong(refused, files, tmp_path, flags, words):
+    error = refused("zero_shot", *files.flags("source_train", "target_test"), *flags)
+    assert all(word in error for word in words), error
+    assert not left_behind(tmp_path)
+
+
+@pytest.mark.slow
+def test_a_file_without_a_header_is_read_with_the_flag(run, files, tmp_path):
+    rows = read_rows(files.folder / "zh.jsonl")
+    path = tmp_path / "hotel.tsv"
+    lines = [f"{row['text']}\t{row['label']}\n" for row in rows]
+    path.write_bytes("".join(lines).encode("gb18030"))
+    flags = [*files.flags("source_train"), f"--target_test={path}", "--columns=text,label"]
+    run("zero_shot", f"--output_dir={tmp_path}/out", *flags, "--encoding=gb18030")
+    assert results_of(tmp_path / "out")["eval_zh_rows"] == len(rows)

@@ -37,9 +37,10 @@ class ModelArguments:
 class DataArguments:
     """Which data, in which columns, with which labels.
 
-    Each data argument takes a local file (csv, tsv, json, jsonl, parquet, conll, optionally
-    gzipped), a folder written by ``datasets``, or ``hub_id[:config][@split]``; several,
-    comma-separated, each ``[name=]path[*weight]``. With none given, a recipe runs on the embedded
+    Each data argument takes a local file (csv, tsv, txt, json, jsonl, parquet, conll, optionally
+    gzipped, or xlsx), a part of one (``file.json#train``, ``file.xlsx#Sheet2``), a folder written
+    by ``datasets``, or ``hub_id[:config][@split]``; several, comma-separated, each
+    ``[name=]path[*weight]``. With none given, a recipe runs on the embedded
     corpus.
     """
 
@@ -65,6 +66,24 @@ class DataArguments:
     tags_column: str | None = option(None, "Column of tags.")
     domain_column: str | None = option(None, "Column of a domain name.")
     weight_column: str | None = option(None, "Column of a factor on the row's loss.")
+    columns: str | None = option(
+        None, "Names of the columns of files without a header: text,label."
+    )
+    encoding: str | None = option(
+        None,
+        "Encoding of text files that are not UTF-8, such as big5; left out: guessed.",
+    )
+    label_columns: str | None = option(
+        None, "For --task multi_label: columns of 0 and 1, one a label: service,clean,price."
+    )
+    label_order: str | None = option(
+        None, "For --task multi_label: names of the labels in lists such as [0, 1, 1], in order."
+    )
+    label_bins: str | None = option(
+        None,
+        'Classes of scores, made before --label_map: "negative<=2,positive>=4"; rows between them '
+        "are left out.",
+    )
     label_map: str | None = option(None, 'Renames labels at load: "1=positive,0=negative".')
     max_train_rows: int | None = option(
         None, "Train on at most so many rows of each set, for a quick trial."

@@ -18,6 +18,7 @@ from xlingual.data.holdout import hold_out_validation
 from xlingual.data.mixing import mix_domains
 from xlingual.data.readers.cleaning import find_overlap, write_rejected
 from xlingual.data.readers.columns import Columns
+from xlingual.data.readers.label_bins import parse_label_bins
 from xlingual.data.readers.loading import load_source
 from xlingual.data.readers.sources import DataSource, parse_sources
 from xlingual.errors import ConfigError, LabelSpaceError
@@ -147,14 +148,13 @@ def load_transfer_data(
         LabelSpaceError: A target set has labels that the source does not.
     """
     task = get_task(data_args.task)
-    columns, renames = Columns.of(data_args), parse_label_map(data_args.label_map)
     given = {role: spec for role in ROLES if (spec := getattr(data_args, role))}
     sources = {
         role: parse_sources(spec, default_name=role) for role, spec in given.items() if role in use
     }
     if given:
         _check_given(given, use=use, required=required)
-        sets, rejected = _read_sets(sources, task=task, columns=columns, label_map=renames)
+        sets, rejected = _read_sets(sources, data_args, task=task)
     else:
         sets, rejected = _embedded(use, task), []
     if rejected and rejected_to is not None and PartialState().is_main_process:
@@ -202,13 +202,11 @@ def _check_given(given: Mapping[str, str], *, use: Sequence[str], required: Sequ
 
 
 def _read_sets(
-    sources: Mapping[str, Sequence[DataSource]],
-    *,
-    task: Task,
-    columns: Columns,
-    label_map: Mapping[str, str],
+    sources: Mapping[str, Sequence[DataSource]], data_args: DataArguments, *, task: Task
 ) -> tuple[dict[str, Sets], list[dict[str, Any]]]:
     """The sets of all roles, and the rows that were left out."""
+    columns = Columns.of(data_args)
+    renames, bins = parse_label_map(data_args.label_map), parse_label_bins(data_args.label_bins)
     sets: dict[str, Sets] = {role: {} for role in ROLES}
     rejected: list[dict[str, Any]] = []
     for role, source in [(role, source) for role, named in sources.items() for source in named]:
@@ -216,7 +214,8 @@ def _read_sets(
             source,
             task=task,
             columns=columns,
-            label_map=label_map,
+            label_map=renames,
+            label_bins=bins,
             labels="drop" if role == "target_unlabeled" else "required",
         )
         sets[role][source.name] = loaded.dataset

@@ -12,8 +12,9 @@ from xlingual.data.bitext import open_text
 from xlingual.data.collating import VIEW_PREFIX
 from xlingual.data.corpus import embedded_corpus
 from xlingual.data.readers.cleaning import UnusableRowError, clean_field
-from xlingual.data.readers.columns import Columns, resolve_columns
-from xlingual.data.readers.loading import open_source
+from xlingual.data.readers.column_search import find_columns
+from xlingual.data.readers.columns import Columns, split_names
+from xlingual.data.readers.opening import open_source
 from xlingual.data.sets import TransferData
 from xlingual.errors import DataError
 from xlingual.languages import detect_language
@@ -24,6 +25,7 @@ __all__ = ["check_translations", "read_translations", "translate_rows"]
 logger = logging.getLogger(__name__)
 
 _COLUMNS = ("translation", "view_text")
+_USED_COLUMNS = ("text_column", "text_pair_column", "columns", "encoding")
 _NAMES = {"en": "English", "zh": "Chinese"}
 
 
@@ -143,14 +145,12 @@ def _read_rows(
     if role not in data.sources:
         raise DataError(f"translations of --{role} need the rows they translate; got no --{role}")
     texts, own = [], []
+    columns = Columns.of(data.arguments)
+    names = split_names(columns.columns)
     for source in data.sources[role]:
-        table = open_source(source)
-        used = resolve_columns(
-            table.columns,
-            task=data.task,
-            columns=Columns.of(data.arguments),
-            labels="drop",
-            where=str(source),
+        table = open_source(source, names=names, encoding=columns.encoding)
+        used = find_columns(
+            table, task=data.task, columns=columns, labels="drop", where=str(source)
         )
         wanted = [used[column] for column in data.task.text_columns]
         theirs = _own_columns(table.columns, data.task, where=str(source)) if with_own else []

@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from typing import NamedTuple
 
-from xlingual.data.readers.arrow_tables import open_parquet
-from xlingual.data.readers.columns import Columns, resolve_columns
-from xlingual.data.readers.delimited import open_delimited, open_lines
+from xlingual.data.readers.column_search import find_columns
+from xlingual.data.readers.columns import Columns, split_names
 from xlingual.data.readers.json_files import open_json_lines
+from xlingual.data.readers.opening import open_file
 from xlingual.data.readers.sources import file_format
 from xlingual.data.readers.tables import Row, Table
 from xlingual.errors import ColumnError, ConfigError, DataError
@@ -32,17 +31,16 @@ class InputColumns(NamedTuple):
     are_tokens: bool = False
 
 
-_OPENERS: dict[str, Callable[[str], Table]] = {
-    "csv": partial(open_delimited, delimiter=","),
-    "tsv": partial(open_delimited, delimiter="\t"),
-    "txt": open_lines,
-    "jsonl": open_json_lines,
-    "parquet": open_parquet,
-}
+_BY_ROW = ("csv", "tsv", "txt", "jsonl", "parquet", "xlsx")
 
 
-def open_table(path: str) -> Table:
+def open_table(path: str, *, columns: Columns | None = None) -> Table:
     """Open a file of rows without reading it, by the end of its name; ``-`` is JSON Lines.
+
+    Args:
+        path: The file.
+        columns: What is known of it: the names of its columns, where it has no header, and its
+            encoding.
 
     Raises:
         DataError: It does not exist, or is of a kind that cannot be read row by row.
@@ -51,20 +49,21 @@ def open_table(path: str) -> Table:
         return _open_standard_input()
     if not os.path.isfile(path):
         raise DataError(f"{path} {'is a folder' if os.path.isdir(path) else 'does not exist'}")
+    columns = columns or Columns()
     known = file_format(path)
     if known == "json":
         try:
-            return open_json_lines(path)
+            return open_json_lines(path, encoding=columns.encoding)
         except DataError as error:
             raise DataError(
                 f"{error}; a JSON document has to be read whole: write it as JSON Lines"
             ) from None
-    if known not in _OPENERS:
+    if known not in _BY_ROW and known is not None:
         raise DataError(
-            f"{path}: expected a name that ends in .jsonl, .csv, .tsv, .txt (optionally .gz) or "
-            ".parquet"
+            f"{path}: expected a name that ends in .jsonl, .csv, .tsv, .txt (optionally .gz), "
+            ".parquet or .xlsx"
         )
-    return _OPENERS[known](path)
+    return open_file(path, names=split_names(columns.columns), encoding=columns.encoding)
 
 
 def input_columns(
@@ -78,9 +77,7 @@ def input_columns(
     """
 
     def resolve(name: str) -> dict[str, str]:
-        return resolve_columns(
-            table.columns, task=get_task(name), columns=columns, labels="drop", where=where
-        )
+        return find_columns(table, task=get_task(name), columns=columns, labels="drop", where=where)
 
     if task.name != "token":
         if columns.tokens_column:

@@ -73,10 +73,11 @@ def predict_file(
 
     Args:
         predictor: The model.
-        source: jsonl, csv, tsv or txt, optionally gzipped, parquet, or ``"-"`` for standard input.
+        source: jsonl, csv, tsv or txt, optionally gzipped, parquet, xlsx, or ``"-"`` for standard
+            input.
         target: A file whose name ends in .jsonl, .csv, .tsv, .parquet or .xlsx, or ``"-"`` for
             JSON Lines on standard output.
-        columns: Names of the text columns; the others are guessed.
+        columns: What is known of the input: names of columns, encoding; the rest is guessed.
         resume: Go on with an unfinished output of the same input, model and settings.
         overwrite: Write over an output that is there.
         chunk_rows: Rows that are read, sorted by length, predicted and written together.
@@ -94,7 +95,7 @@ def predict_file(
     source, target, columns = str(source), str(target), columns or Columns()
     _check_arguments(source, target, resume=resume, chunk_rows=chunk_rows)
     kind = output_format(target, bom=bom)
-    table = open_table(source)
+    table = open_table(source, columns=columns)
     is_pair = bool(columns.text_pair_column) or bool(predictor.takes_pairs)
     inputs = input_columns(
         table, task=predictor.task, columns=columns, is_pair=is_pair, where=source

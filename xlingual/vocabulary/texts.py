@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from xlingual.data.readers.cleaning import clean_text
-from xlingual.data.readers.columns import Columns, resolve_columns
-from xlingual.data.readers.loading import OPENERS
-from xlingual.data.readers.sources import file_format, parse_sources
+from xlingual.data.readers.column_search import find_columns
+from xlingual.data.readers.columns import Columns, split_names
+from xlingual.data.readers.opening import open_file
+from xlingual.data.readers.sources import FILE_FORMATS, file_format, parse_sources
 from xlingual.data.readers.tables import Table
 from xlingual.data.readers.text_files import has_undecodable
 from xlingual.errors import ColumnError, DataError
@@ -27,7 +28,8 @@ def corpus_files(corpus: str | Path | Sequence[str | Path]) -> list[str]:
         DataError: One is missing, or of an unknown kind.
     """
     if isinstance(corpus, str):
-        paths = [source.path for source in parse_sources(corpus, default_name="corpus")]
+        sources = parse_sources(corpus, default_name="corpus")
+        paths = [str(source) if source.part else source.path for source in sources]
     else:
         paths = [str(path) for path in ([corpus] if isinstance(corpus, Path) else corpus)]
     paths = [os.path.expanduser(path) for path in paths]
@@ -35,22 +37,23 @@ def corpus_files(corpus: str | Path | Sequence[str | Path]) -> list[str]:
         if not os.path.isfile(path) or file_format(path) is None:
             raise DataError(
                 f"{path}: expected a file that exists and ends in one of "
-                f"{', '.join(OPENERS)} (optionally .gz)"
+                f"{', '.join(FILE_FORMATS)} (optionally .gz)"
             )
     return paths
 
 
-def read_texts(files: Iterable[str], *, text_column: str | None = None) -> Iterator[str]:
+def read_texts(files: Iterable[str], *, columns: Columns | None = None) -> Iterator[str]:
     """Every text of the files, as it stands and, where that differs, as the loaders clean it.
 
     Pairs give both texts; rows of tokens give the tokens joined by spaces, joined without, and each
     by itself. Rows that cannot be read are passed over, as in training.
     """
     for path in files:
-        table = OPENERS[file_format(path) or ""](path)
-        columns = _text_columns(table, text_column, path)
-        for row in table.read(columns):
-            for value in ((row.values or {}).get(column) for column in columns):
+        known = columns or Columns()
+        table = open_file(path, names=split_names(known.columns), encoding=known.encoding)
+        wanted = _text_columns(table, known, path)
+        for row in table.read(wanted):
+            for value in ((row.values or {}).get(column) for column in wanted):
                 yield from _forms(value)
 
 
@@ -61,15 +64,12 @@ def batches_of(texts: Iterable[str], size: int = 1_000) -> Iterator[list[str]]:
         yield batch
 
 
-def _text_columns(table: Table, text_column: str | None, path: str) -> list[str]:
-    columns = Columns(text_column=text_column)
+def _text_columns(table: Table, columns: Columns, path: str) -> list[str]:
     error: ColumnError | None = None
     for name in ("pair", "sequence", "token"):
         task = get_task(name)
         try:
-            found = resolve_columns(
-                table.columns, task=task, columns=columns, labels="drop", where=path
-            )
+            found = find_columns(table, task=task, columns=columns, labels="drop", where=path)
         except ColumnError as reason:
             error = error or reason if name == "pair" else reason if name == "sequence" else error
             continue

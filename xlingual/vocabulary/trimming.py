@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerBase
 
+from xlingual.data.readers.columns import Columns
 from xlingual.errors import ConfigError, DataError, ModelLoadError
 from xlingual.models.loading import load_tokenizer
 from xlingual.vocabulary.output_folder import ID_KEYS, carry_along, read_json, write_configs
@@ -46,6 +47,8 @@ def trim_vocabulary(
     languages: str | Sequence[str] | None = None,
     corpus: str | Path | Sequence[str | Path] | None = None,
     text_column: str | None = None,
+    columns: str | None = None,
+    encoding: str | None = None,
     keep_tokens: Iterable[str] = (),
     num_tokens: int | None = None,
 ) -> TrimReport:
@@ -63,6 +66,8 @@ def trim_vocabulary(
         corpus: Files; all tokens that their texts are cut into are kept, then all texts are
             compared. With ``languages``, the union is kept.
         text_column: Column of the texts; guessed from the usual names.
+        columns: Names of the columns of files without a header, ``"text,label"``.
+        encoding: Encoding of files that are not UTF-8; guessed if left out.
         keep_tokens: Further tokens, as they stand in the vocabulary.
         num_tokens: Upper limit of the vocabulary. Only tokens that the corpus never uses are left
             out for it; there is no minimum count, because a rare token is used nonetheless.
@@ -83,7 +88,8 @@ def trim_vocabulary(
         languages = [name for name in map(str.strip, languages.split(",")) if name]
     files = corpus_files(corpus) if corpus is not None else []
     _check_folders(folder, output)
-    plan = _plan(folder, partial(read_texts, files, text_column=text_column), keep_tokens,
+    known = Columns(text_column=text_column, columns=columns, encoding=encoding)
+    plan = _plan(folder, partial(read_texts, files, columns=known), keep_tokens,
                  languages=languages, num_tokens=num_tokens)  # fmt: skip
     if files and not plan.usage.num_texts:
         raise DataError(f"{', '.join(files)}: there is no text to read")

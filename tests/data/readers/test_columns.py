@@ -98,7 +98,6 @@ def test_alternatives_serve_files_with_different_columns() -> None:
         (["text", "label"], "pair", "usual name for the text_pair"),
         (["text", "label"], "token", "usual name for the tokens"),
         (["tokens"], "token", "usual name for the tags"),
-        (["这家酒店很好。", "1"], "sequence", "first line is read as the header"),
         ([], "sequence", "its columns are: none"),
     ],
 )

@@ -279,7 +279,7 @@ def test_dropped_label_columns_are_not_read_from_parquet(
         ("x.jsonl", "{\n", "has no usable row.*not valid JSON"),
         ("x.jsonl", '{"text": "好"}\n', "no column has a usual name for the label"),
         ("x.parquet", "text,label\n好,1\n", "cannot be read as parquet"),
-        ("x.xlsx", "PK", r"unknown kind; expected .*\.csv"),
+        ("x.doc", "PK", r"unknown kind; expected .*\.csv"),
         ("x.csv", "PK\x03\x04", "Excel"),
     ],
 )

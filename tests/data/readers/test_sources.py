@@ -136,7 +136,7 @@ def test_a_source_made_by_hand_is_checked() -> None:
         ("x.CSV", "csv"),
         ("x.jsonl.gz", "jsonl"),
         ("x.conllu", "conll"),
-        ("x.xlsx", None),
+        ("x.xlsx", "xlsx"),
         ("x", None),
     ],
 )

@@ -24,6 +24,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--text_column", help="column of the text in the validation sets; guessed if left out")
     add("--text_pair_column", help="column of the second text, for models of pairs")
     add("--label_column", help="column of the label")
+    add("--columns", help="names of the columns of files without a header: text,label")
+    add("--encoding", help="encoding of files that are not UTF-8, such as big5; left out: guessed")
     add("--model_revision", help="branch, tag or commit of the model on the hub")
     add("--opset", type=int, help="ONNX operator set; left out: the exporter's choice")
 
@@ -42,6 +44,8 @@ def main(options: argparse.Namespace) -> None:
             text_column=options.text_column,
             text_pair_column=options.text_pair_column,
             label_column=options.label_column,
+            columns=options.columns,
+            encoding=options.encoding,
         ),
         max_length=options.max_length,
         revision=options.model_revision,

@@ -28,6 +28,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--text_column", help="column of the text; guessed from the usual names")
     add("--text_pair_column", help="column of the second text, for models of pairs")
     add("--tokens_column", help="column with lists of tokens, for models that tag")
+    add("--columns", help="names of the columns of a file without a header: text,label")
+    add("--encoding", help="encoding of a file that is not UTF-8, such as big5; left out: guessed")
     add("--probabilities", action="store_true", help="also write the probability of every label")
     add("--bom", action="store_true", help="csv and tsv with a byte-order mark, as Excel needs it")
     add("--resume", action="store_true", help="go on with an unfinished output")
@@ -52,6 +54,8 @@ def main(options: argparse.Namespace) -> None:
         text_column=options.text_column,
         text_pair_column=options.text_pair_column,
         tokens_column=options.tokens_column,
+        columns=options.columns,
+        encoding=options.encoding,
     )
     predictor = Predictor.from_pretrained(
         options.model,

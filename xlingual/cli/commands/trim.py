@@ -21,6 +21,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--languages", help="keep the tokens in the scripts of these languages: en,zh")
     add("--corpus", help="files whose texts must be cut as before, separated by commas")
     add("--text_column", help="column of the text; guessed from the usual names")
+    add("--columns", help="names of the columns of files without a header: text,label")
+    add("--encoding", help="encoding of files that are not UTF-8, such as big5; left out: guessed")
     add("--num_tokens", type=int, help="upper limit; what the corpus uses is never left out")
     add("--keep_tokens", nargs="*", default=[], help="more tokens, as the vocabulary spells them")
 
@@ -36,6 +38,8 @@ def main(options: argparse.Namespace) -> None:
         languages=options.languages,
         corpus=options.corpus,
         text_column=options.text_column,
+        columns=options.columns,
+        encoding=options.encoding,
         keep_tokens=options.keep_tokens,
         num_tokens=options.num_tokens,
     )

@@ -1,18 +1,29 @@
-"""Which column of a file holds what: as told, or guessed from the usual names and said aloud."""
+"""Find the column that holds each thing: the one named, or a guess by usual names, said aloud."""
 
 from __future__ import annotations
 
 import difflib
 import logging
+import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 
 from xlingual.config.options import DataArguments
+from xlingual.data.readers.encodings import check_encoding
+from xlingual.data.readers.tables import list_names
 from xlingual.errors import ColumnError, ConfigError
 from xlingual.tasks import Task
 
-__all__ = ["Columns", "resolve_columns"]
+__all__ = [
+    "Columns",
+    "find_label_columns",
+    "fold_name",
+    "is_usual_name",
+    "resolve_columns",
+    "split_names",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +47,12 @@ _PAIRS = tuple(
 )
 _LABEL = _words(
     "label labels sentiment category class target polarity gold_label topic intent emotion",
-    "rating stars y 标签 標籤 类别 類別 分类 分類 情感 情感倾向 情感傾向",
+    "y 标签 標籤 类别 類別 分类 分類 情感 情感倾向 情感傾向",
+)
+# A rating is the label only where the file has no better one.
+_RATINGS = _words(
+    "rating ratings stars star score review_rating review_score star_rating overall overall_rating",
+    "评分 評分 星级 星級 打分 得分 分数 分數 星数 星數 评星 評星 评价星级 評價星級",
 )
 _TAGS = _words(
     "tags ner_tags upos pos_tags ner pos labels label",
@@ -44,18 +60,27 @@ _TAGS = _words(
 )
 _TOKENS = _words("tokens words token word characters 词 詞 字 分词 分詞 单词 單詞")
 _DOMAIN = _words("domain domain_name 领域 領域")
-_SENTENCE_ENDS = (".", "!", "?", "。", "！", "？")
+_BRACKETS = re.compile(r"[(（\[【].*?[)）\]】]$")
+_LANGUAGE = re.compile(r"_(en|eng|english|zh|cn|chs|cht|chinese|英文|中文)$")
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Column names as the user gave them; ``None`` means: guess.
+    """What the user says about the columns of the files; ``None`` means: guess.
 
     One name serves all files of a run. Where files differ, a name may list alternatives,
     ``"review,评论"``: the first that a file has is taken.
 
+    Args:
+        text_column: The text; so for the other columns with one role.
+        label_columns: Columns of 0 and 1 with a label each, ``"service,clean,price"``.
+        label_order: Names of the labels of a column that holds lists of 0 and 1, in their order.
+        columns: Names of the columns of files without a header, ``"text,label"``.
+        encoding: Encoding of text files that are not UTF-8.
+
     Raises:
-        ConfigError: The label column was also given another role.
+        ConfigError: A column has two roles, labels are given in two ways, or there is no such
+            encoding.
     """
 
     text_column: str | None = None
@@ -65,18 +90,51 @@ class Columns:
     tags_column: str | None = None
     domain_column: str | None = None
     weight_column: str | None = None
+    label_columns: str | None = None
+    label_order: str | None = None
+    columns: str | None = None
+    encoding: str | None = None
 
     def __post_init__(self) -> None:
         roles: dict[str, str] = {}
-        for role, column in asdict(self).items():
-            other = roles.setdefault(column, role) if column else role
+        for role, column in self.roles.items():
+            other = roles.setdefault(column, role)
             if other != role:
                 raise ConfigError(f"--{other} and --{role} both name the column {column!r}")
+        if self.label_columns and (self.label_column or self.label_order):
+            other = "--label_column" if self.label_column else "--label_order"
+            raise ConfigError(f"--label_columns and {other} exclude each other; keep one")
+        for flag in ("label_columns", "label_order", "columns"):
+            names = split_names(getattr(self, flag))
+            twice = [name for name, count in Counter(names).items() if count > 1]
+            if twice:
+                raise ConfigError(f"--{flag} names {', '.join(map(repr, twice))} more than once")
+        if self.encoding:
+            check_encoding(self.encoding)
 
     @classmethod
     def of(cls, data_args: DataArguments) -> Columns:
         """The names that the data arguments give."""
         return cls(**{field.name: getattr(data_args, field.name) for field in fields(cls)})
+
+    @property
+    def roles(self) -> dict[str, str]:
+        """The flags that name a column for a role, and the column of each."""
+        return {
+            field.name: column
+            for field in fields(self)
+            if field.name.endswith("_column") and (column := getattr(self, field.name))
+        }
+
+
+def split_names(names: str | None) -> tuple[str, ...]:
+    """The names of a flag that lists some, ``--columns text,label``."""
+    return tuple(name.strip() for name in (names or "").split(",") if name.strip())
+
+
+def is_usual_name(name: str) -> bool:
+    """Whether files usually call a column so."""
+    return fold_name(name) in _USUAL or _stem(name) in _USUAL
 
 
 def resolve_columns(
@@ -100,7 +158,8 @@ def resolve_columns(
     """
     # A column that was given a role is never guessed for another: this keeps the labels out of the
     # texts, also where they are dropped.
-    given = [column for name in asdict(columns).values() for column in _named(name, available)]
+    given = [column for name in columns.roles.values() for column in _named(name, available)]
+    given += split_names(columns.label_columns)
     search = _Search(tuple(available), where=where, given=frozenset(given))
     found: dict[str, str] = {}
     if task.name == "pair":
@@ -113,13 +172,37 @@ def resolve_columns(
     if labels != "drop":
         role, names = ("tags", _TAGS) if task.name == "token" else ("label", _LABEL)
         explicit = columns.tags_column if role == "tags" else columns.label_column
-        label = search.find(role, explicit, names, is_needed=labels == "required")
-        if label:
-            found[task.label_column] = label[role]
+        if role == "label" and not search.match(names):
+            names = (*names, *_RATINGS)
+        if not find_label_columns(available, columns, where=where):
+            label = search.find(role, explicit, names, is_needed=labels == "required")
+            found |= {task.label_column: label[role]} if label else {}
         # Never guessed: a column called "weight" may well be that of a parcel.
         found |= search.find("weight", columns.weight_column, ()) if columns.weight_column else {}
     domain = search.find("domain", columns.domain_column, _DOMAIN)
     return found | {"domain_name": domain["domain"]} if domain else found
+
+
+def find_label_columns(
+    available: Sequence[str], columns: Columns, *, where: str
+) -> tuple[str, ...]:
+    """The columns of ``--label_columns``; none in a file that has none of them.
+
+    Raises:
+        ColumnError: The file has some of them and lacks others.
+    """
+    wanted = split_names(columns.label_columns)
+    missing = [name for name in wanted if name not in available]
+    if len(missing) == len(wanted):
+        return ()
+    if missing:
+        near = difflib.get_close_matches(missing[0], available, n=1)
+        raise ColumnError(
+            f"{where}: --label_columns names {list_names(missing)}, which the file lacks"
+            f"{f' (did you mean {near[0]!r}?)' if near else ''}; its columns are: "
+            f"{list_names(available)}"
+        )
+    return wanted
 
 
 def _find_pair(search: _Search, columns: Columns) -> dict[str, str]:
@@ -127,7 +210,7 @@ def _find_pair(search: _Search, columns: Columns) -> dict[str, str]:
     complete = [pair for pair in _PAIRS if search.match(pair[1:])]
     firsts = [first for first, _ in complete or _PAIRS]
     found = search.find("text", columns.text_column, firsts, is_needed=True)
-    partners = [second for first, second in complete if first == _fold(found["text"])]
+    partners = [second for first, second in complete if first == fold_name(found["text"])]
     seconds = partners or [second for _, second in _PAIRS]
     return found | search.find("text_pair", columns.text_pair_column, seconds, is_needed=True)
 
@@ -155,17 +238,28 @@ class _Search:
             raise ColumnError(
                 f"{self.where}: no column has a usual name for the {role} "
                 f"({', '.join(list(dict.fromkeys(usual))[:6])}, ...); its columns are: "
-                f"{self._listing()}; name the right one with --{role}_column{self._hint(role)}"
+                f"{list_names(self.available)}; name the right one with "
+                f"--{role}_column{self._hint(role)}"
             )
         return {}
 
     def match(self, usual: Iterable[str]) -> list[str]:
-        """The columns of the file that have usual names, in the order of the usual names."""
+        """The columns of the file that have usual names, in the order of the usual names.
+
+        If there is none, what follows a name is left out (``评分(1-5)``, ``text_zh``), unless it
+        tells two columns apart.
+        """
+        usual = dict.fromkeys(usual)
+        free = [name for name in self.available if name not in self.given]
         folded: dict[str, str] = {}
-        for name in self.available:
-            if name not in self.given and (_fold(name) not in folded or name == _fold(name)):
-                folded[_fold(name)] = name
-        return [folded[name] for name in dict.fromkeys(usual) if name in folded]
+        for name in free:
+            if fold_name(name) not in folded or name == fold_name(name):
+                folded[fold_name(name)] = name
+        if found := [folded[name] for name in usual if name in folded]:
+            return found
+        counts = Counter(map(_stem, free))
+        stems = {_stem(name): name for name in free if counts[_stem(name)] == 1}
+        return [stems[name] for name in usual if name in stems]
 
     def _announce(self, role: str, matches: Sequence[str]) -> None:
         """Say a guess aloud; where others would do as well, it may be wrong: warn."""
@@ -181,8 +275,8 @@ class _Search:
             logger.info(f"{self.where}: took the column {column!r} as the {role}")
 
     def _refuse_misspelt(self, role: str, explicit: str, *, is_needed: bool) -> None:
-        folded = {_fold(name): name for name in self.available}
-        near = difflib.get_close_matches(_fold(explicit), folded, n=1)
+        folded = {fold_name(name): name for name in self.available}
+        near = difflib.get_close_matches(fold_name(explicit), folded, n=1)
         if not is_needed and not near:
             # The same flag serves every file of a run, and this one can do without.
             logger.warning(f"{self.where}: has no column {explicit!r} (--{role}_column)")
@@ -190,22 +284,10 @@ class _Search:
         hint = f"; did you mean {folded[near[0]]!r}?" if near else ""
         raise ColumnError(
             f"{self.where}: there is no column {explicit!r} (--{role}_column); "
-            f"its columns are: {self._listing()}{hint}{self._header_hint()}"
+            f"its columns are: {list_names(self.available)}{hint}"
         )
 
-    def _listing(self) -> str:
-        shown = [name if len(name) <= 40 else name[:40] + "..." for name in self.available[:30]]
-        more = f" and {len(self.available) - 30} more" if len(self.available) > 30 else ""
-        return (", ".join(map(repr, shown)) or "none") + more
-
-    def _header_hint(self) -> str:
-        if any(len(name) > 40 or name.endswith(_SENTENCE_ENDS) for name in self.available):
-            return " (the first line is read as the header: does the file have one?)"
-        return ""
-
     def _hint(self, role: str) -> str:
-        if self._header_hint():
-            return self._header_hint()
         if role == "text" and self.match(first for first, _ in _PAIRS):
             return ", or use --task pair for two texts a row"
         if role in ("label", "tags"):
@@ -222,6 +304,18 @@ def _named(explicit: str | None, available: Sequence[str]) -> list[str]:
     return [name.strip() for name in explicit.split(",") if name.strip() in available]
 
 
-def _fold(name: str) -> str:
+def fold_name(name: str) -> str:
+    """The form in which names of columns are compared."""
     folded = unicodedata.normalize("NFKC", name).casefold().strip()
     return folded.replace(" ", "_").replace("-", "_")
+
+
+def _stem(name: str) -> str:
+    """A folded name without a unit in brackets and without the language that it ends in."""
+    return _LANGUAGE.sub("", _BRACKETS.sub("", fold_name(name)).strip("_"))
+
+
+_USUAL = frozenset(
+    fold_name(name)
+    for name in (*_TEXT, *_LABEL, *_RATINGS, *_TAGS, *_TOKENS, *_DOMAIN, *sum(_PAIRS, ()))
+)

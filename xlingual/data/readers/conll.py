@@ -14,7 +14,7 @@ __all__ = ["open_conll"]
 _TAG = re.compile(r"O|[BIESLU]-.+")
 
 
-def open_conll(path: str) -> Table:
+def open_conll(path: str, *, encoding: str | None = None) -> Table:
     """Open a token-per-line file as the columns ``tokens`` and ``tags``.
 
     The token is the first column and the tag the last, except in CoNLL-U (form and UPOS) and in IOB
@@ -25,7 +25,7 @@ def open_conll(path: str) -> Table:
     Raises:
         DataError: The file is empty, not text, or has no token.
     """
-    file = inspect_text_file(path)
+    file = inspect_text_file(path, encoding=encoding)
     layout = _find_layout(file)
     if layout is None:
         raise DataError(f"{path} has no tokens; expected 'token<TAB>tag' lines, blank-separated")

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from xlingual.data.readers.tables import Row, Table, check_header
+from xlingual.data.readers.headers import apply_names, looks_like_row
+from xlingual.data.readers.tables import Row, Table, check_header, list_names
 from xlingual.data.readers.text_files import TextFile, inspect_text_file
-from xlingual.errors import DataError
+from xlingual.errors import ColumnError, DataError
 
 __all__ = ["open_delimited", "open_lines"]
 
@@ -27,32 +28,56 @@ class _Dialect:
     quoting: Any = csv.QUOTE_MINIMAL
 
 
-def open_delimited(path: str, *, delimiter: str) -> Table:
-    """Open a csv (``","``) or tsv (``"\\t"``) file with a header line.
+def open_delimited(
+    path: str, *, delimiter: str, names: Sequence[str] = (), encoding: str | None = None
+) -> Table:
+    """Open a csv (``","``) or tsv (``"\\t"``) file.
+
+    Args:
+        path: The file.
+        delimiter: What separates its columns; another one in the first line of a csv file is seen.
+        names: Names of the columns, where the file has no header line.
+        encoding: Its encoding if it is not UTF-8; ``None``: guess.
 
     Raises:
-        DataError: The file is empty, not text, or has no header.
-        ColumnError: Two columns have the same name.
+        DataError: The file is empty, not text, or holds blank lines alone.
+        ColumnError: Two columns have the same name, or there are not as many columns as names.
     """
-    file = inspect_text_file(path)
+    file = inspect_text_file(path, encoding=encoding)
     quoting = _tsv_quoting(file) if delimiter == "\t" else csv.QUOTE_MINIMAL
     dialect = _Dialect(delimiter, quoting)
-    header = _read_header(file, dialect)
-    if len(header) == 1 and delimiter == ",":
+    first = _read_first(file, dialect)
+    if len(first) == 1 and delimiter == "," and len(names) != 1:
         for other in "\t;":
-            if other in header[0]:
+            if other in first[0]:
                 logger.warning(f"{path}: the columns are separated by {other!r}, not by ','")
                 dialect = _Dialect(other)
-                header = _read_header(file, dialect)
+                first = _read_first(file, dialect)
                 break
-    named = [name.strip() or f"column_{number}" for number, name in enumerate(header, start=1)]
+    if apply_names(first, names, path=path):
+        return Table(tuple(names), partial(_read_rows, file, dialect, tuple(names), False))
+    named = [name.strip() or f"column_{number}" for number, name in enumerate(first, start=1)]
+    if len(set(named)) < len(named) and looks_like_row(named):
+        raise ColumnError(
+            f"{path} seems to have no header, for its first line looks like a row: "
+            f"{list_names(named)}; name its columns with --columns, such as --columns text,label"
+        )
     columns = check_header(named, path=path)
-    return Table(columns, partial(_read_rows, file, dialect, columns))
+    read = partial(_read_rows, file, dialect, columns, True)
+    return Table(columns, read, has_header_line=True)
 
 
-def open_lines(path: str) -> Table:
-    """Open a plain text file: one text a line, in the column ``text``."""
-    file = inspect_text_file(path)
+def open_lines(path: str, *, names: Sequence[str] = (), encoding: str | None = None) -> Table:
+    """Open a plain text file: one text a line, in the column ``text``.
+
+    A file whose first line has as many columns, separated by tabs, as there are names is read as
+    those columns.
+    """
+    file = inspect_text_file(path, encoding=encoding)
+    with file.open() as lines:
+        num_columns = next(iter(lines), "").count("\t") + 1
+    if num_columns == len(names) > 1:
+        return open_delimited(path, delimiter="\t", names=names, encoding=encoding)
 
     def read(_: Sequence[str]) -> Iterator[Row]:
         with file.open() as lines:
@@ -63,19 +88,23 @@ def open_lines(path: str) -> Table:
     return Table(("text",), read)
 
 
-def _read_header(file: TextFile, dialect: _Dialect) -> list[str]:
+def _read_first(file: TextFile, dialect: _Dialect) -> list[str]:
     for _, fields in _records(file, dialect):
         if isinstance(fields, str):
-            raise DataError(f"{file.path}: the header line is {fields}")
+            raise DataError(f"{file.path}: the first line is {fields}")
         if any(name.strip() for name in fields):
             return [name.lstrip("\ufeff") for name in fields]
     raise DataError(f"{file.path} holds nothing but blank lines; expected a header and rows")
 
 
 def _read_rows(
-    file: TextFile, dialect: _Dialect, columns: tuple[str, ...], _: Sequence[str]
+    file: TextFile,
+    dialect: _Dialect,
+    columns: tuple[str, ...],
+    has_header: bool,
+    _: Sequence[str],
 ) -> Iterator[Row]:
-    is_header = True
+    is_header = has_header
     for number, fields in _records(file, dialect):
         if isinstance(fields, str):
             yield Row(number, None, fields)

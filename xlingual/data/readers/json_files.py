@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from xlingual.data.readers.tables import Row, Table
+from xlingual.data.readers.tables import Row, Table, list_names
 from xlingual.data.readers.text_files import TextFile, inspect_text_file
 from xlingual.errors import DataError
 
 __all__ = ["open_json", "open_json_lines"]
 
 _NUM_ROWS_FOR_COLUMNS = 1_000
+_DEEPEST = 4
 
 
-def open_json_lines(path: str) -> Table:
+def open_json_lines(path: str, *, encoding: str | None = None) -> Table:
     """Open a file with one JSON object a line; a malformed line costs only itself.
 
     Raises:
         DataError: The file is empty or not text, or its first rows hold no object.
     """
-    file = inspect_text_file(path)
+    file = inspect_text_file(path, encoding=encoding)
 
     def read(_: Sequence[str]) -> Iterator[Row]:
         return _parse_lines(file)
@@ -30,24 +32,35 @@ def open_json_lines(path: str) -> Table:
     return Table(_columns_of(read(()), path=path), read)
 
 
-def open_json(path: str) -> Table:
-    """Open a JSON file: a list of objects, lists by column, or an object around a list of objects.
+def open_json(path: str, *, part: str | None = None, encoding: str | None = None) -> Table:
+    """Open a JSON file: a list of objects, lists by column, or one of these inside of objects.
 
     JSON Lines under the name ``.json`` are read as what they are.
 
+    Args:
+        path: The file.
+        part: Keys that lead to the rows, ``"data/train"``; needed where several places hold rows.
+        encoding: Its encoding if it is not UTF-8; ``None``: guess.
+
     Raises:
-        DataError: The file is empty, malformed, or of another shape.
+        DataError: The file is empty, malformed or of another shape, or several places hold rows.
     """
-    file = inspect_text_file(path)
+    file = inspect_text_file(path, encoding=encoding)
     with file.open() as text:
         content = text.read()
     try:
         document = json.loads(content)
     except (ValueError, RecursionError) as error:
         if any(row.values is not None for row in islice(_parse_lines(file), 2)):
-            return open_json_lines(path)
+            if part is not None:
+                raise DataError(
+                    f"{path} is JSON Lines, which have no parts; leave out '#{part}'"
+                ) from None
+            return open_json_lines(path, encoding=encoding)
         raise DataError(f"{path} is not valid JSON: {error}") from None
-    rows = _rows_of(document, path=path)
+    if part is not None:
+        document = _follow(document, part, path=path)
+    rows = _rows_of(document, path=path, part=part)
 
     def read(_: Sequence[str]) -> Iterator[Row]:
         for number, row in enumerate(rows, start=1):
@@ -97,24 +110,82 @@ def _columns_of(rows: Iterable[Row], *, path: str) -> tuple[str, ...]:
     return tuple(keys)
 
 
-def _rows_of(document: Any, *, path: str) -> list[Any]:
+def _follow(document: Any, part: str, *, path: str) -> Any:
+    """The value that the keys of ``data/train`` lead to; a key may hold a slash itself."""
+    if isinstance(document, dict) and part in document:
+        return document[part]
+    value = document
+    keys = part.strip("/").split("/")
+    for depth, key in enumerate(keys):
+        if not isinstance(value, dict) or key not in value:
+            names = list(value) if isinstance(value, dict) else []
+            near = difflib.get_close_matches(key, names, n=1)
+            hint = f" (did you mean {'/'.join([*keys[:depth], *near])!r}?)" if near else ""
+            holds = f"its keys are {list_names(names)}" if names else "there are no keys"
+            raise DataError(
+                f"{path}#{part}: there is no {key!r}{hint}; "
+                f"{'in ' + repr('/'.join(keys[:depth])) + ' ' if depth else ''}{holds}"
+            )
+        value = value[key]
+    return value
+
+
+def _rows_of(document: Any, *, path: str, part: str | None) -> list[Any]:
     if isinstance(document, list):
         return document
-    if isinstance(document, dict):
-        values = list(document.values())
-        inner = [value for value in values if _is_list_of_objects(value)]
-        if len(inner) == 1:
-            return list(inner[0])
-        lengths = {len(value) if isinstance(value, list) else None for value in values}
-        if len(lengths) == 1 and None not in lengths:
-            return [dict(zip(document, row, strict=True)) for row in zip(*values, strict=True)]
-        if all(isinstance(value, str | int | float | bool | None) for value in values):
-            return [document]
+    if _is_columns(document):
+        return _by_row(document)
+    tables = dict(_tables_in(document))
+    if len(tables) == 1:
+        (rows,) = tables.values()
+        return rows
+    if tables:
+        places = ["/".join([*([part] if part else []), *keys]) for keys in tables]
+        raise DataError(
+            f"{path} holds rows in several places ({', '.join(places)}); say which by writing "
+            f"{' or '.join(f'{path}#{place}' for place in places[:3])}"
+        )
+    if isinstance(document, dict) and all(map(_is_scalar, document.values())):
+        return [document]
     raise DataError(
         f"{path} is JSON of an unknown shape; expected a list of objects such as "
         '[{"text": "...", "label": "..."}], or one object a line'
     )
 
 
+def _tables_in(document: Any, keys: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every place below an object that holds rows, and these."""
+    if not isinstance(document, dict) or len(keys) == _DEEPEST:
+        return
+    for key, value in document.items():
+        here = (*keys, str(key))
+        if _is_list_of_objects(value):
+            yield here, value
+        elif _is_columns(value):
+            yield here, _by_row(value)
+        else:
+            yield from _tables_in(value, here)
+
+
 def _is_list_of_objects(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)
+
+
+def _is_columns(value: Any) -> bool:
+    """Whether an object holds a list for each column, all of one length and without objects."""
+    if not isinstance(value, dict) or not value:
+        return False
+    columns = list(value.values())
+    return (
+        all(isinstance(column, list) and column for column in columns)
+        and len({len(column) for column in columns}) == 1
+        and not any(_is_list_of_objects(column) for column in columns)
+    )
+
+
+def _by_row(columns: dict[str, list[Any]]) -> list[dict[str, Any]]:
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _is_scalar(value: Any) -> bool:
+    return isinstance(value, str | int | float | bool | None)

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from xlingual.data.readers.cleaning import UnusableRowError, clean_text
-from xlingual.labels import LabelSpace, normalize_label
+from xlingual.data.readers.label_bins import LabelBin, bin_of
+from xlingual.data.readers.multi_hot import labels_in_list
+from xlingual.labels import LabelSpace, normalize_label, score_of
 
 __all__ = ["LabelReader"]
 
@@ -28,11 +30,15 @@ class LabelReader:
         label_map: Renames labels: old name -> new; old names match in any case or width. For tags
             ``{"PERSON": "PER"}`` renames ``B-PERSON`` and ``I-PERSON`` too.
         label_space: If given, labels outside it make a row unusable, and spellings become its own.
+        bins: Classes of scores; a label that is a number becomes its class, before ``label_map``.
+        list_names: Names of the labels in lists of 0 and 1, in their order.
     """
 
     names: Sequence[str] = ()
     label_map: Mapping[str, str] = field(default_factory=dict)
     label_space: LabelSpace | None = None
+    bins: Sequence[LabelBin] = ()
+    list_names: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         renames = {normalize_label(old): new for old, new in self.label_map.items()}
@@ -45,7 +51,7 @@ class LabelReader:
             UnusableRowError: The value is not a label, or the label is not in the label space.
         """
         name = self._raw_name(value)
-        return self._known(self._rename(name)) if name else None
+        return self._known(self._rename(self._classify(name))) if name else None
 
     def read_labels(self, value: object) -> list[str] | None:
         """The names of all labels of a row: a list, or a string split on ``|``.
@@ -56,6 +62,8 @@ class LabelReader:
         Raises:
             UnusableRowError: As for :meth:`read_label`, or a label in the list is empty.
         """
+        if self.list_names and (named := labels_in_list(value, self.list_names)) is not None:
+            value = named
         if isinstance(value, str):
             value = [part for part in value.split("|") if part.strip()] or None
         if value is None or value != value:
@@ -109,6 +117,16 @@ class LabelReader:
         if not 0 <= label_id < len(self.names):
             raise UnusableRowError(f"the label id {label_id} is outside 0..{len(self.names) - 1}")
         return self.names[label_id]
+
+    def _classify(self, name: str) -> str:
+        """The class of a score; other labels stay as they are."""
+        score = score_of(name) if self.bins else None
+        if score is None:
+            return name
+        label = bin_of(score, self.bins)
+        if label is None:
+            raise UnusableRowError("a score between the label bins")
+        return label
 
     def _rename(self, name: str) -> str:
         return self.label_map.get(normalize_label(name), name) if self.label_map else name

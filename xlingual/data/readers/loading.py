@@ -6,24 +6,21 @@ Canonical columns: ``text`` (and ``text_pair``, or ``tokens``), the task's label
 
 from __future__ import annotations
 
-import difflib
 import logging
 import math
-import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from xlingual.data.readers.arrow_tables import open_folder, open_hub, open_parquet
 from xlingual.data.readers.cleaning import UnusableRowError, clean_field, clean_text, clean_tokens
-from xlingual.data.readers.columns import Columns, resolve_columns
-from xlingual.data.readers.conll import open_conll
-from xlingual.data.readers.delimited import open_delimited, open_lines
-from xlingual.data.readers.json_files import open_json, open_json_lines
+from xlingual.data.readers.column_search import find_columns
+from xlingual.data.readers.columns import Columns, find_label_columns, split_names
+from xlingual.data.readers.label_bins import LabelBin
 from xlingual.data.readers.label_values import LabelReader
-from xlingual.data.readers.sources import FILE_FORMATS, DataSource, file_format, looks_local
+from xlingual.data.readers.multi_hot import check_not_multi_hot, labels_in_columns
+from xlingual.data.readers.opening import open_source
+from xlingual.data.readers.sources import DataSource, file_format
 from xlingual.data.readers.tables import Row, Table
 from xlingual.errors import ConfigError, DataError
 from xlingual.labels import LabelSpace
@@ -32,7 +29,7 @@ from xlingual.tasks import Task
 if TYPE_CHECKING:
     from datasets import Dataset, Features
 
-__all__ = ["OPENERS", "LabelPolicy", "LoadedData", "load_source", "open_source"]
+__all__ = ["LabelPolicy", "LoadedData", "load_source"]
 
 logger = logging.getLogger(__name__)
 
@@ -41,15 +38,6 @@ LabelPolicy = Literal["required", "optional", "drop"]
 
 _CHUNK_SIZE = 10_000
 _LONGEST_RAW = 10_000
-OPENERS: dict[str, Callable[[str], Table]] = {
-    "csv": partial(open_delimited, delimiter=","),
-    "tsv": partial(open_delimited, delimiter="\t"),
-    "txt": open_lines,
-    "json": open_json,
-    "jsonl": open_json_lines,
-    "parquet": open_parquet,
-    "conll": open_conll,
-}
 
 
 @dataclass(frozen=True)
@@ -77,6 +65,7 @@ def load_source(
     columns: Columns | None = None,
     label_map: Mapping[str, str] | None = None,
     label_space: LabelSpace | None = None,
+    label_bins: Sequence[LabelBin] = (),
     labels: LabelPolicy = "required",
 ) -> LoadedData:
     """Read one data set.
@@ -84,10 +73,11 @@ def load_source(
     Args:
         source: What to read, from :func:`parse_sources`.
         task: Which input and label columns there must be.
-        columns: Column names given by the user; the others are guessed.
+        columns: What the user says about the columns; the rest is guessed.
         label_map: Renames labels, old name -> new.
         label_space: Rejects rows with labels outside it. Without it all labels pass, and
             ``LabelSpace.check_covers`` can compare whole sets.
+        label_bins: Classes of labels that are scores; rows with a score between them are rejected.
         labels: ``"required"`` rejects rows without a label; ``"optional"`` keeps them with
             ``None``; ``"drop"`` never looks at the label column, whatever is in it, and neither
             labels nor unused columns appear in ``rejected``.
@@ -98,6 +88,7 @@ def load_source(
     Raises:
         DataError: The source does not exist, cannot be read, or has no usable row.
         ColumnError: A column is missing, misspelt or there twice.
+        ConfigError: The task has no use for a setting.
 
     Example:
         >>> loaded = load_source(DataSource("hotel", "hotel.csv"), task=get_task("sequence"))
@@ -107,23 +98,47 @@ def load_source(
     """
     if labels not in ("required", "optional", "drop"):
         raise ConfigError(f"labels must be 'required', 'optional' or 'drop'; got {labels!r}")
-    table = open_source(source)
-    if columns is None or file_format(source.path) == "conll":
+    columns = columns or Columns()
+    _check_task(task, columns, label_bins)
+    names = split_names(columns.columns)
+    table = open_source(source, names=names, encoding=columns.encoding)
+    if file_format(source.path) == "conll":
         columns = Columns()  # a conll file itself says what its columns are
-    used = resolve_columns(
-        table.columns, task=task, columns=columns, labels=labels, where=str(source)
-    )
+    used = find_columns(table, task=task, columns=columns, labels=labels, where=str(source))
     if source.is_named and not columns.domain_column:
         used.pop("domain_name", None)  # the user's name says more than a guessed column
-    names = table.label_names.get(used.get(task.label_column, ""), ())
-    canonical = _Canonical(
-        task, used, labels, LabelReader(names, label_map or {}, label_space), source
+    label_columns: tuple[str, ...] = ()
+    if labels != "drop":
+        label_columns = find_label_columns(table.columns, columns, where=str(source))
+    reader = LabelReader(
+        names=table.label_names.get(used.get(task.label_column, ""), ()),
+        label_map=label_map or {},
+        label_space=label_space,
+        bins=label_bins,
+        list_names=split_names(columns.label_order),
     )
+    if task.name == "multi_label" and "labels" in used and not (reader.names or reader.list_names):
+        check_not_multi_hot(table, used["labels"], where=str(source))
+    canonical = _Canonical(task, used, labels, reader, source, label_columns)
     rejected: list[dict[str, Any]] = []
-    rows = canonical.convert(table.read(list(dict.fromkeys(used.values()))), rejected)
-    dataset = _build_dataset(rows, canonical.features())
+    wanted = list(dict.fromkeys([*used.values(), *label_columns]))
+    dataset = _build_dataset(canonical.convert(table.read(wanted), rejected), canonical.features())
     _report(source, table, num_usable=len(dataset), rejected=rejected, labels=labels)
+    if label_bins and labels != "drop" and len(set(dataset[task.label_column])) == 1:
+        logger.warning(
+            f"{source}: --label_bins makes {dataset[0][task.label_column]!r} of all its labels; "
+            "are they scores of the same scale?"
+        )
     return LoadedData(source, dataset, rejected, used)
+
+
+def _check_task(task: Task, columns: Columns, label_bins: Sequence[LabelBin]) -> None:
+    """Refuse settings that the task has no use for."""
+    for flag in ("label_columns", "label_order"):
+        if getattr(columns, flag) and task.name != "multi_label":
+            raise ConfigError(f"--{flag} is for --task multi_label; the task is {task.name!r}")
+    if label_bins and task.name in ("multi_label", "token"):
+        raise ConfigError(f"--label_bins is for one label a row; the task is {task.name!r}")
 
 
 @dataclass(frozen=True)
@@ -135,6 +150,7 @@ class _Canonical:
     labels: LabelPolicy
     reader: LabelReader
     source: DataSource
+    label_columns: tuple[str, ...] = ()
 
     def convert(
         self, rows: Iterable[Row], rejected: list[dict[str, Any]]
@@ -173,7 +189,7 @@ class _Canonical:
     def _convert_row(self, values: Mapping[str, Any]) -> dict[str, Any]:
         fields = {column: values.get(name) for column, name in self.used.items()}
         row: dict[str, Any] = {}
-        label = self._read_label(fields)
+        label = self._read_label(values, fields)
         if self.task.name == "token":
             row["tokens"], label = clean_tokens(fields["tokens"], label)
             if "text" in self.used:
@@ -189,7 +205,9 @@ class _Canonical:
             row["weight"] = _row_weight(fields["weight"])
         return row
 
-    def _read_label(self, fields: Mapping[str, Any]) -> Any:
+    def _read_label(self, values: Mapping[str, Any], fields: Mapping[str, Any]) -> Any:
+        if self.label_columns:
+            return self.reader.read_labels(labels_in_columns(values, self.label_columns))
         if self.labels == "drop" or self.task.label_column not in self.used:
             return None
         value = fields[self.task.label_column]
@@ -219,46 +237,6 @@ def _row_weight(value: object) -> float:
     if not 0 <= weight < math.inf:
         raise UnusableRowError(f"the weight must be a number of at least 0; got {value!r}")
     return weight
-
-
-def open_source(source: DataSource) -> Table:
-    """Open a data source of any kind; its rows are read when they are asked for.
-
-    Raises:
-        DataError: It does not exist, or is of an unknown kind.
-    """
-    path = os.path.expanduser(source.path)
-    if os.path.isdir(path):
-        return open_folder(source)
-    if not os.path.exists(path):
-        if looks_local(source.path):
-            raise DataError(f"{source.path} does not exist{_nearest(path)}")
-        return open_hub(source)
-    if source.split:
-        raise DataError(f"{source}: a file has no splits; leave out '@{source.split}'")
-    known = file_format(path)
-    if known is None:
-        raise DataError(
-            f"{source.path} is of an unknown kind; expected a name that ends in one of "
-            f"{', '.join(FILE_FORMATS)} (optionally .gz)"
-        )
-    return OPENERS[known](path)
-
-
-def _nearest(path: str) -> str:
-    """What to say about a path that does not exist: the nearest name beside it, or the folder."""
-    folder, name = os.path.split(os.path.abspath(path))
-    while not os.path.isdir(folder):
-        folder, name = os.path.split(folder)
-    try:
-        names = os.listdir(folder)
-    except OSError:
-        names = []
-    near = difflib.get_close_matches(name, names, n=1)
-    if near:
-        return f"; did you mean {os.path.join(folder, near[0])}?"
-    known = sorted(entry for entry in names if file_format(entry))[:8]
-    return f"; {folder} has {', '.join(known)}" if known else f" ({folder} has no data file)"
 
 
 def _build_dataset(rows: Iterable[dict[str, Any]], features: Features) -> Dataset:

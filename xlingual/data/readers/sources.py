@@ -22,6 +22,8 @@ FILE_FORMATS = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".parquet": "parquet",
+    ".xlsx": "xlsx",
+    ".xlsm": "xlsx",
     ".conll": "conll",
     ".conllu": "conll",
     ".bio": "conll",
@@ -32,8 +34,8 @@ FILE_FORMATS = {
 
 _GRAMMAR = (
     "[name=]path[*weight], several separated by commas, where path is a local file "
-    "(csv, tsv, txt, json, jsonl, parquet, conll; optionally .gz), a folder written by "
-    "save_to_disk, or hub_id[:config][@split]"
+    "(csv, tsv, txt, json, jsonl, parquet, conll; optionally .gz), a part of one (file.json#train, "
+    "file.xlsx#Sheet2), a folder written by save_to_disk, or hub_id[:config][@split]"
 )
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 _SPLIT = re.compile(r"(?P<path>.+)@(?P<split>[\w.+%:\[\]-]+)")
@@ -49,6 +51,7 @@ class DataSource:
         config: Configuration of a hub data set (``"zh"``).
         split: Split of a folder or hub data set; ``None`` takes the only one, or ``"train"``.
         weight: Share of this set in a mixture, relative to the others; must be positive.
+        part: The sheet of a workbook (``"Sheet2"``) or the place in a JSON file (``"data/train"``).
         is_named: Whether the user gave the name. A name that was only derived from the path gives
             way to a ``domain`` column in the file.
 
@@ -62,6 +65,7 @@ class DataSource:
     split: str | None = None
     weight: float = 1.0
     is_named: bool = False
+    part: str | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[\w.-]+", self.name):
@@ -78,7 +82,8 @@ class DataSource:
     def __str__(self) -> str:
         config = f":{self.config}" if self.config else ""
         split = f"@{self.split}" if self.split else ""
-        return f"{self.path}{config}{split}"
+        part = f"#{self.part}" if self.part else ""
+        return f"{self.path}{config}{split}{part}"
 
     @property
     def is_local(self) -> bool:
@@ -105,10 +110,10 @@ def looks_local(path: str) -> bool:
 
 
 def parse_sources(spec: str, *, default_name: str) -> list[DataSource]:
-    r"""Read a data argument: comma-separated ``[name=]path[*weight]``.
+    r"""Read a data argument: comma-separated ``[name=]path[#part][*weight]``.
 
-    A path that exists is taken as it stands, so files whose names hold ``,``, ``=``, ``*`` or ``@``
-    work; drive letters (``C:\data\train.csv``) are not mistaken for a hub configuration.
+    A path that exists is taken as it stands, so files whose names hold ``,``, ``=``, ``*``, ``@``
+    or ``#`` work; drive letters (``C:\data\train.csv``) are not mistaken for a hub configuration.
 
     Args:
         spec: The value of the argument.
@@ -152,6 +157,7 @@ class _Reading:
     name: str | None = None
     weight: str | None = None
     split: str | None = None
+    part: str | None = None
 
 
 def _readings(entry: str) -> Iterator[_Reading]:
@@ -176,7 +182,22 @@ def _existing(entry: str) -> _Reading | None:
             return reading
         if split and _exists(split["path"]):
             return replace(reading, path=split["path"], split=split["split"])
+        path, part = _split_part(reading.path)
+        if part and _exists(path):
+            return replace(reading, path=path, part=part)
     return None
+
+
+def _split_part(path: str) -> tuple[str, str | None]:
+    """Take ``#part`` off a local path: at the first ``#`` behind the end of a file's name.
+
+    A part holds no comma or asterisk, which separate the entries and their weights.
+    """
+    for match in re.finditer("#", path):
+        file, part = path[: match.start()], path[match.end() :].strip()
+        if file_format(file) and part and not re.search("[,*]", part):
+            return file, part
+    return path, None
 
 
 def _is_number(text: str) -> bool:
@@ -210,33 +231,37 @@ def _parse_entry(entry: str, *, spec: str, default_name: str) -> DataSource:
             f"the weight after '*' must be a number above 0, got {reading.weight!r}{hint}"
         )
     weight = 1.0 if reading.weight is None else float(reading.weight)
-    path, config, split = _split_location(reading)
-    name = reading.name or _name_of(path, config) or default_name
+    path, config, split, part = _split_location(reading)
+    name = reading.name or _name_of(path, config or part) or default_name
+    is_named = reading.name is not None
     try:
-        return DataSource(name, path, config, split, weight, is_named=reading.name is not None)
+        return DataSource(name, path, config, split, weight, is_named=is_named, part=part)
     except ConfigError as error:
         raise complain(str(error)) from None
 
 
-def _split_location(reading: _Reading) -> tuple[str, str | None, str | None]:
-    """Take ``:config`` and ``@split`` off a hub id, and ``@split`` off a local path."""
-    path, config, split = reading.path, None, reading.split
+def _split_location(reading: _Reading) -> tuple[str, str | None, str | None, str | None]:
+    """Take ``:config`` and ``@split`` off a hub id, ``@split`` and ``#part`` off a local path."""
+    path, config, split, part = reading.path, None, reading.split, reading.part
     if _exists(path) or file_format(path):
-        return path, None, split
+        return path, None, split, part
+    without, named = _split_part(path)
+    if named:
+        return without, None, split, named
     match = _SPLIT.fullmatch(path)
     if match:
         path, split = match["path"], match["split"]
     if not looks_local(path):
         path, _, config = path.partition(":")
-    return path, config or None, split
+    return path, config or None, split, part
 
 
-def _name_of(path: str, config: str | None) -> str:
+def _name_of(path: str, detail: str | None) -> str:
     """A name from the last part of a path: ``x/en.train.jsonl.gz`` -> ``en_train``."""
     stem = _parts(path)[-1] if _parts(path) else ""
     if file_format(stem):
         stem = os.path.splitext(stem[:-3] if stem.lower().endswith(".gz") else stem)[0]
-    return _as_name(f"{stem}_{config}" if config else stem)
+    return _as_name(f"{stem}_{detail}" if detail else stem)
 
 
 def _as_name(text: str) -> str:

@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 
 from xlingual.errors import ColumnError
 
-__all__ = ["Row", "Table", "check_header"]
+__all__ = ["Row", "Table", "check_header", "list_names"]
+
+_MOST_NAMES, _LONGEST_NAME = 30, 40
 
 
 class Row(NamedTuple):
@@ -38,12 +40,15 @@ class Table:
             no others; the rest hand over every column.
         label_names: Column -> names of its integer labels, where the format stores them.
         unit: What a row number counts: ``"line"`` or ``"row"``.
+        has_header_line: Whether the columns have their names from the first line of the file, which
+            may be a row in truth.
     """
 
     columns: tuple[str, ...]
     read: Callable[[Sequence[str]], Iterator[Row]]
     label_names: Mapping[str, Sequence[str]] = field(default_factory=dict)
     unit: str = "line"
+    has_header_line: bool = False
 
 
 def check_header(columns: Sequence[str], *, path: str) -> tuple[str, ...]:
@@ -59,3 +64,13 @@ def check_header(columns: Sequence[str], *, path: str) -> tuple[str, ...]:
             f"one (its columns are: {', '.join(map(repr, columns))})"
         )
     return tuple(columns)
+
+
+def list_names(names: Sequence[str]) -> str:
+    """The names of columns for a message, cut where they are many or long."""
+    shown = [
+        name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}..."
+        for name in names[:_MOST_NAMES]
+    ]
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return (", ".join(map(repr, shown)) or "none") + more

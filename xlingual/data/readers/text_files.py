@@ -8,11 +8,16 @@ import io
 import logging
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO
 
+from xlingual.data.readers.encodings import (
+    check_encoding,
+    guess_encoding,
+    utf16_without_mark,
+)
 from xlingual.errors import DataError
 
 __all__ = ["TextFile", "has_undecodable", "inspect_text_file"]
@@ -20,12 +25,10 @@ __all__ = ["TextFile", "has_undecodable", "inspect_text_file"]
 logger = logging.getLogger(__name__)
 
 _BOMS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
-_HIGH_BYTES = re.compile(rb"[\x80-\xff]+")
-_SAMPLE_SIZE = 1 << 20
-# Frequent in any Chinese text, and improbable in the gibberish that a wrong decoding gives.
-_FREQUENT = frozenset(
-    "的一是不了在人有我他这這个個们們中来來大为為和国國上到说說时時就出会會也你对對，。"
-)
+_OLE = b"\xd0\xcf\x11\xe0"
+_HEAD_SIZE = 1 << 12
+_SAMPLE_SIZE = 1 << 16
+_MOST_LONG_BY_CHANCE = 2  # for each invalid place, in a text of another encoding
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -58,32 +61,46 @@ def has_undecodable(text: str) -> bool:
     return not text.isascii() and _SURROGATE.search(text) is not None
 
 
-def inspect_text_file(path: str) -> TextFile:
+def inspect_text_file(path: str, *, encoding: str | None = None) -> TextFile:
     """Find out the encoding of a file; anything but UTF-8 and UTF-16 is said aloud.
 
-    UTF-8 with a few broken bytes stays UTF-8. Otherwise it is GB18030 or, when that gives less
-    plausible Chinese, Big5; and Windows-1252 when the bytes are those of accented Latin letters.
+    UTF-8 with a few broken bytes stays UTF-8. For all else see :func:`guess_encoding`.
+
+    Args:
+        path: The file, gzipped or not.
+        encoding: What the user says that files are in which are not UTF-8 or UTF-16; ``None``:
+            guess.
 
     Raises:
-        DataError: The file cannot be opened, is empty, or is not text.
+        DataError: The file cannot be opened, is empty, is not text, or its encoding cannot be told.
+        ConfigError: There is no such encoding.
     """
+    codec = check_encoding(encoding) if encoding else None
     with _readable(path) as binary:
-        head = binary.read(4)
+        head = binary.read(_HEAD_SIZE)
         if not head:
             raise DataError(f"{path} is empty (0 bytes); expected a header and rows")
-        if head.startswith(b"PK\x03\x04"):
-            raise DataError(f"{path} is a zip or Excel file, not text; save it as CSV in UTF-8")
-        for bom, encoding in _BOMS.items():
+        if head.startswith((b"PK\x03\x04", _OLE)):
+            raise DataError(
+                f"{path} is a zip or Excel file, not text; if it is a workbook, name it .xlsx, or "
+                "save it as CSV in UTF-8"
+            )
+        for bom, marked in _BOMS.items():
             if head.startswith(bom):
-                return TextFile(path, encoding)
-        good, bad, sample = _count_utf8(head, binary)
-    if good >= bad:
+                return TextFile(path, marked)
+        if unmarked := utf16_without_mark(head):
+            return TextFile(path, unmarked)
+        evidence = _weigh_utf8(_lines(head, binary))
+    if evidence.is_utf8:
         return TextFile(path, "utf-8")
-    encoding = _guess_encoding(sample)
+    if codec:
+        return TextFile(path, codec)
+    guess = guess_encoding(bytes(evidence.sample), path=path)
     logger.warning(
-        f"{path} is not UTF-8; read as {encoding}. If the texts look wrong, save it as UTF-8"
+        f"{path} is not UTF-8; read as {guess}. If the texts look wrong, say which encoding it is "
+        "with --encoding"
     )
-    return TextFile(path, encoding)
+    return TextFile(path, guess)
 
 
 @contextmanager
@@ -108,39 +125,50 @@ def _readable(path: str) -> Iterator[IO[bytes]]:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
-def _count_utf8(head: bytes, binary: IO[bytes]) -> tuple[int, int, bytes]:
-    """How many places speak for and against UTF-8, and a sample of the lines that speak against."""
-    good, bad, sample = 0, 0, bytearray()
-    rest = binary.readline()
-    for line in _chain(head + rest, binary):
+@dataclass
+class _Utf8Evidence:
+    """What speaks for and against UTF-8 in a file.
+
+    Attributes:
+        num_long: Characters of three or four bytes, such as Chinese ones: hardly ever by chance.
+        num_short: Characters of two bytes, such as accented letters; a pair of bytes of a Chinese
+            encoding often happens to be one.
+        num_invalid: Places that are not UTF-8.
+        sample: Lines that are not UTF-8.
+    """
+
+    num_long: int = 0
+    num_short: int = 0
+    num_invalid: int = 0
+    sample: bytearray = field(default_factory=bytearray)
+
+    @property
+    def is_utf8(self) -> bool:
+        if not self.num_invalid:
+            return True
+        num_by_chance = self.num_invalid * _MOST_LONG_BY_CHANCE
+        return self.num_long > num_by_chance or self.num_short > 5 * num_by_chance
+
+
+def _weigh_utf8(lines: Iterable[bytes]) -> _Utf8Evidence:
+    found = _Utf8Evidence()
+    for line in lines:
         if line.isascii():
             continue
-        try:
-            line.decode("utf-8")
-            good += 1
-        except UnicodeDecodeError:
-            decoded = line.decode("utf-8", errors="replace")
-            bad += decoded.count("\ufffd")
-            good += sum(character > "\x7f" and character != "\ufffd" for character in decoded)
-            if len(sample) < _SAMPLE_SIZE:
-                sample += line
-    return good, bad, bytes(sample)
+        text = line.decode("utf-8", errors="replace")
+        num_invalid = text.count("\ufffd") - line.count(b"\xef\xbf\xbd")  # one may stand there
+        num_long = sum(character > "\u07ff" for character in text) - text.count("\ufffd")
+        found.num_invalid += num_invalid
+        found.num_long += num_long
+        found.num_short += sum("\x7f" < character < "\u0800" for character in text)
+        if len(found.sample) < _SAMPLE_SIZE and num_invalid:
+            found.sample += line
+    return found
 
 
-def _chain(first: bytes, rest: IO[bytes]) -> Iterator[bytes]:
-    yield first
+def _lines(head: bytes, rest: IO[bytes]) -> Iterator[bytes]:
+    """The lines of a file of which the head is already read."""
+    *whole, begun = head.splitlines(keepends=True)
+    yield from whole
+    yield begun if begun.endswith(b"\n") else begun + rest.readline()
     yield from rest
-
-
-def _guess_encoding(sample: bytes) -> str:
-    runs = _HIGH_BYTES.findall(sample)
-    # An accented letter among ASCII ones is a single high byte; a Chinese word is several.
-    if sum(len(run) == 1 for run in runs) > len(runs) / 2:
-        return "cp1252"
-
-    def plausibility(encoding: str) -> float:
-        decoded = sample.decode(encoding, errors="replace")
-        frequent = sum(character in _FREQUENT for character in decoded)
-        return (frequent - decoded.count("\ufffd")) / len(decoded)
-
-    return max(("gb18030", "big5hkscs"), key=plausibility)
