@@ -1,8 +1,8 @@
 """Draws the figures of the documentation: ``python docs/figures.py``.
 
 Reads ``benchmarks/measured/*.jsonl`` and needs no network and no model. Writes SVG files, and
-``numbers.json`` with every number that is drawn, into ``docs/figures``. Text stays text and is grey,
-the background is transparent: a figure is read on a light page and on a dark one.
+``numbers.json`` with every number that is drawn, into ``docs/figures``. Text stays text and is
+grey, the background is transparent: a figure is read on a light page and on a dark one.
 """
 
 from __future__ import annotations

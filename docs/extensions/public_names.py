@@ -71,7 +71,8 @@ class PublicDirective(_Autodoc):
         room = self.arguments[0]
         lines: list[str] = []
         for name in public_names()[room]:
-            value = getattr(xlingual, name, None) or getattr(import_module(f"xlingual.{room}"), name)
+            is_top = name in xlingual.__all__
+            value = getattr(xlingual if is_top else import_module(f"xlingual.{room}"), name)
             path = f"{value.__module__}.{value.__qualname__}"
             if path.startswith("xlingual.transfer."):
                 continue  # on the page of its seam

@@ -36,7 +36,14 @@ def settings_lines(kind: type) -> list[str]:
     """The Markdown of one dataclass."""
     summary = (inspect.getdoc(kind) or "").split("\n")[0]
     recipes = ", ".join(f"`{name}`" for name in recipes_reading(kind.__name__))
-    lines = [summary, "", f"Read by: {recipes}.", "", "| flag | type | default | |", "|---|---|---|---|"]
+    lines = [
+        summary,
+        "",
+        f"Read by: {recipes}.",
+        "",
+        "| flag | type | default | |",
+        "|---|---|---|---|",
+    ]
     hints = get_type_hints(kind)
     for each in own_fields(kind):
         shown = type_name(hints[each.name])
@@ -51,7 +58,7 @@ def own_fields(kind: type) -> list[dataclasses.Field[Any]]:
         name
         for parent in kind.__mro__
         if parent.__module__.startswith("xlingual")
-        for name in parent.__dict__.get("__annotations__", {})
+        for name in inspect.get_annotations(parent)
     }
     fields = [each for each in dataclasses.fields(kind) if each.name in names]
     return [each for each in fields if "help" in each.metadata]
