@@ -26,7 +26,7 @@ QUICK = (
 )
 SMALL = {
     "pretrain_encoder": (
-        "--steps=2", "--static_steps=2", "--vocab_size=120", "--dim=16", "--num_layers=1",
+        "--steps=2", "--static_steps=2", "--vocab_size=100", "--dim=16", "--num_layers=1",
         "--intermediate_size=32", "--contrast_batch=8", "--prediction_batch=8", "--save_every=2",
         "--precision=no",
     ),
