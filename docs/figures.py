@@ -242,6 +242,10 @@ def draw_gain(numbers: Numbers) -> Figure:
     return figure
 
 
+# Where a number would stand on another one.
+BESIDE = {"few_shot": (-12, 4), "code_switching": (-12, -8), "continual_alignment": (-13, 4)}
+
+
 def draw_seconds(numbers: Numbers) -> Figure:
     """What a point of accuracy costs; numbers at the dots, their names in a column."""
     figure, axes = new_figure(6.8, 4.2)
@@ -250,7 +254,7 @@ def draw_seconds(numbers: Numbers) -> Figure:
     for number, row in enumerate(rows, start=1):
         colour = GREEN if row["method"] in ("joint", "supervised") else BLUE
         axes.plot(row["seconds"], row["gain"], "o", color=colour, ms=5)
-        offset = ((4, -8), (-12, 4), (4, 4), (-12, -8))[number % 4]  # neighbours stay legible
+        offset = BESIDE.get(row["method"], (4, -8) if number % 2 else (4, 4))
         axes.annotate(
             str(number), (row["seconds"], row["gain"]), offset, textcoords="offset points",
             fontsize=7.5,

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from accelerate.state import AcceleratorState
 
 from tests.docs.blocks import ROOT, Block, all_blocks, write_files
 from xlingual import cli
@@ -28,7 +29,7 @@ SMALL = {
     "pretrain_encoder": (
         "--steps=2", "--static_steps=2", "--vocab_size=100", "--dim=16", "--num_layers=1",
         "--intermediate_size=32", "--contrast_batch=8", "--prediction_batch=8", "--save_every=2",
-        "--precision=no",
+        "--precision=no", "--static_start=random",
     ),
     "source_free": (*QUICK, "--num_rounds=1"),
     "unlabeled_target": (*QUICK, "--self_training_rounds=1"),
@@ -83,6 +84,7 @@ def run(command: str) -> None:
     assert argv is not None, f"only commands of xlingual are run; mark it as not run: {command}"
     name = argv[0]
     extra = SMALL.get(name, QUICK) if name in RECIPES else ()
+    AcceleratorState._reset_state(reset_partial_state=True)  # as in a process of its own
     cli.main([*argv, *extra])
 
 
