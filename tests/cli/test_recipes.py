@@ -44,7 +44,6 @@ def _nothing_seen() -> None:
 
 def test_the_signature_declares_the_flags() -> None:
     assert argument_types(typed) == (ModelArguments, DataArguments)
-    assert argument_types(typed, without=["DataArguments"]) == (ModelArguments,)
 
     def resolved(args) -> None: ...
 
@@ -99,7 +98,7 @@ def test_help_is_the_docstring_and_the_flags(capsys, argv: list[str]) -> None:
     run_recipe(typed, argv)
     said = capsys.readouterr().out
     assert said.startswith("How a recipe is run as a program;")
-    for flag in ("--model_name_or_path", "--target_unlabeled", "--label_map", "--help_all"):
+    for flag in ("--model_name_or_path", "--target_unlabeled", "--label_map"):
         assert flag in said
     assert seen == [], "help runs nothing"
 

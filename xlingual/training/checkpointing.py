@@ -1,15 +1,21 @@
-"""``CheckpointingTrainer``: checkpoints are written beside and renamed."""
+"""``CheckpointingTrainer``: what is saved is written beside, checked and renamed."""
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from torch import nn
+from transformers import PreTrainedTokenizerBase
 from transformers.trainer_utils import rotate_checkpoints
 
-from xlingual.saving import whole_checkpoint
+from xlingual.config.training import TransferArguments
+from xlingual.saving import finish_saved, folder_beside, whole_checkpoint
+from xlingual.tasks import Task
+from xlingual.training.objective import Objective
 from xlingual.training.pushing import PushingTrainer
+from xlingual.transfer.loop.averaging import WeightAverage
 
 __all__ = ["CheckpointingTrainer"]
 
@@ -21,6 +27,13 @@ class CheckpointingTrainer(PushingTrainer):
     writes into a folder beside; the rest comes after the folder has its name.
     """
 
+    args: TransferArguments
+    model: Any  # a PreTrainedModel, or a PeftModel around one
+    processing_class: PreTrainedTokenizerBase
+    task: Task
+    new_parameters: frozenset[str]
+    objective: Objective
+    average: WeightAverage
     _unfinished: Path | None = None  # the folder beside, while a checkpoint is written there
 
     def _get_output_dir(self, trial: Any) -> str:
@@ -46,3 +59,21 @@ class CheckpointingTrainer(PushingTrainer):
                 best_model_checkpoint=self.state.best_model_checkpoint,
                 use_mtime=True,
             )
+
+    def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
+        """Write beside, check that nothing is lost, and only then replace what is there."""
+        folder = Path(output_dir or self.args.output_dir or ".")
+        is_final = not folder.name.startswith("checkpoint-")
+        is_beside = is_final and self.args.should_save  # a checkpoint's folder is one already
+        with folder_beside(folder) if is_beside else nullcontext(folder) as to:
+            state_dict = self.objective.split_state(self.model, state_dict, to)
+            super()._save(str(to), state_dict)
+            if self.args.should_save:
+                if not is_final:
+                    self.average.save(to)
+                finish_saved(self, to, state_dict, is_final=is_final)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        super()._load_from_checkpoint(resume_from_checkpoint, model)
+        self.objective.load_state(resume_from_checkpoint)
+        self.average.load(resume_from_checkpoint)

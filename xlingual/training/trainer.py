@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -29,7 +28,6 @@ from xlingual.labels import LabelSpace
 from xlingual.models.checks import check_model
 from xlingual.models.loading import load_tokenizer
 from xlingual.models.parts import copy_weights
-from xlingual.saving import finish_saved, folder_beside
 from xlingual.tasks import Task, get_task
 from xlingual.training.assembly import (
     EvalDatasets,
@@ -40,7 +38,7 @@ from xlingual.training.assembly import (
 )
 from xlingual.training.callbacks import AverageWeights, LossParts, PropagateEmbeddings, SetEpoch
 from xlingual.training.checkpointing import CheckpointingTrainer
-from xlingual.training.objective import Objective, num_taught
+from xlingual.training.objective import num_taught
 from xlingual.training.parameter_groups import parameter_groups
 from xlingual.training.scoring import predict_in_order, quick_scores, training_costs
 from xlingual.transfer.loop.averaging import WeightAverage
@@ -80,10 +78,6 @@ class TransferTrainer(CheckpointingTrainer):
         ModelLoadError: The model cannot be loaded, or does not fit its tokenizer.
     """
 
-    args: TransferArguments
-    model: Any  # a PreTrainedModel, or a PeftModel around one
-    processing_class: PreTrainedTokenizerBase
-    objective: Objective
     train_dataset: Any
 
     # The loss is ours and already divided by all labelled rows of the step.
@@ -298,24 +292,6 @@ class TransferTrainer(CheckpointingTrainer):
     def start_from(self, other: TransferTrainer) -> None:
         """Go on from what another trainer has learnt; a head of other labels starts anew."""
         copy_weights(other.model, self.model, head=self.label_space == other.label_space)
-
-    def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
-        """Write beside, check that nothing is lost, and only then replace what is there."""
-        folder = Path(output_dir or self.args.output_dir or ".")
-        is_final = not folder.name.startswith("checkpoint-")
-        is_beside = is_final and self.args.should_save  # a checkpoint's folder is one already
-        with folder_beside(folder) if is_beside else nullcontext(folder) as to:
-            state_dict = self.objective.split_state(self.model, state_dict, to)
-            super()._save(str(to), state_dict)
-            if self.args.should_save:
-                if not is_final:
-                    self.average.save(to)
-                finish_saved(self, to, state_dict, is_final=is_final)
-
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        super()._load_from_checkpoint(resume_from_checkpoint, model)
-        self.objective.load_state(resume_from_checkpoint)
-        self.average.load(resume_from_checkpoint)
 
     def predict_labels(self, dataset: Dataset) -> LabelPredictions:
         """Predict a set of rows, given as text or encoded, in the order they are in."""
