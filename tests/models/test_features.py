@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from transformers import AutoModel, AutoModelForSequenceClassification
+from transformers import AutoModel, AutoModelForSequenceClassification, EuroBertConfig
 
 from xlingual import get_task
 from xlingual.errors import ConfigError
@@ -46,3 +46,21 @@ def test_features_are_taken_once(encoder, tokenizer):
 def test_a_model_without_a_head(encoder):
     with pytest.raises(ConfigError, match="expected a classification model"):
         output_layer(AutoModel.from_pretrained(encoder))
+
+
+def test_averaged_logits_have_no_features(tokenizer):
+    shape = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    batch = tokenizer(["很好", "房间很脏"], padding=True, return_tensors="pt")
+    for pooling in ("mean", "late"):
+        config = EuroBertConfig(
+            vocab_size=len(tokenizer), intermediate_size=16, classifier_pooling=pooling,
+            num_key_value_heads=2, pad_token_id=0, bos_token_id=2, eos_token_id=3, **shape,
+        )  # fmt: skip
+        model = AutoModelForSequenceClassification.from_config(config).eval()
+        tap = FeatureTap(model)
+        if pooling == "late":
+            with pytest.raises(ConfigError, match="set classifier_pooling to mean"):
+                model(**batch)
+        else:
+            logits = model(**batch).logits
+            torch.testing.assert_close(output_layer(model)(tap.take()), logits)

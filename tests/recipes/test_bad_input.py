@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from transformers import T5Config
 
 from tests.recipes.commands import read_rows, results_of, write_rows
 
@@ -343,3 +344,23 @@ def test_a_file_without_a_header_is_read_with_the_flag(run, files, tmp_path):
     flags = [*files.flags("source_train"), f"--target_test={path}", "--columns=text,label"]
     run("zero_shot", f"--output_dir={tmp_path}/out", *flags, "--encoding=gb18030")
     assert results_of(tmp_path / "out")["eval_zh_rows"] == len(rows)
+
+
+@pytest.mark.parametrize("recipe", ["zero_shot", "frozen_features", "unlabeled_target"])
+@pytest.mark.parametrize(("layout", "positions"), [("bert", 66), ("xlm-r", 65)])
+def test_a_length_beyond_the_positions_of_the_model(
+    refused, encoders, files, recipe, layout, positions
+):
+    error = refused(
+        recipe, *files.flags("source_train", "target_test"), f"--target_unlabeled={files.zh}",
+        f"--model_name_or_path={encoders[layout]}", "--max_length=512",
+    )  # fmt: skip
+    assert all(words in error for words in ("max_length is 512", f"positions for {positions} "))
+
+
+def test_a_model_that_is_an_encoder_decoder(refused, files, tmp_path):
+    T5Config(d_model=16, num_layers=1, num_heads=2).save_pretrained(tmp_path / "t5")
+    error = refused(
+        "zero_shot", *files.flags("source_train"), f"--model_name_or_path={tmp_path}/t5"
+    )
+    assert "t5 is an encoder-decoder (t5), which is not served; take an encoder" in error

@@ -7,6 +7,7 @@ import logging
 import numpy as np
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
@@ -139,3 +140,9 @@ def test_one_change_of_the_targets_head_at_a_time(tmp_path, run, files, capsys):
         start(run, files, tmp_path / "out", "--self_training=true", "--centring=true")
     assert exit_.value.code == 2
     assert "keep one" in capsys.readouterr().err
+
+
+def test_the_length_that_was_read_is_written_down(tmp_path, run, files):
+    start(run, files, tmp_path / "out")
+    settings = yaml.safe_load((tmp_path / "out" / "run_config.yaml").read_text(encoding="utf-8"))
+    assert settings["max_length"] == 66, "the positions of the tiny encoder, not 128"

@@ -48,6 +48,9 @@ class FeatureTap:
 
     Args:
         model: A classification model, with or without an adapter.
+
+    Raises:
+        ConfigError: The model has no output layer; at the first pass: it averages logits of tokens.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -56,6 +59,7 @@ class FeatureTap:
         self._last_token: Tensor | None = None
         self._handles = [self.layer.register_forward_pre_hook(self._keep)]
         base = base_model_of(model)
+        self._is_for_texts = type(base).__name__.endswith("ForSequenceClassification")
         if pools_last_token(base):
             config: Any = base.config
             self._pad_token_id = config.get_text_config().pad_token_id
@@ -94,4 +98,9 @@ class FeatureTap:
         if self._last_token is not None:
             last, self._last_token = self._last_token, None
             features = features[torch.arange(len(last), device=features.device), last]
+        if self._is_for_texts and features.dim() != 2:
+            raise ConfigError(
+                "the model makes logits at every token and averages them, so a text has no one "
+                "feature vector; set classifier_pooling to mean in its config.json"
+            )
         self.features = features

@@ -73,7 +73,9 @@ def count_parameters(model: nn.Module, *, trainable: bool = False) -> int:
 def pools_last_token(model: PreTrainedModel) -> bool:
     """Whether a text is read at its last token that is not padding, as decoders do.
 
-    transformers calls the output layer of these architectures ``score``.
+    transformers calls the output layer of these architectures ``score``; one of them, Cohere's
+    Compass, can be told to pool otherwise.
     """
     is_for_texts = type(model).__name__.endswith("ForSequenceClassification")
-    return is_for_texts and "score" in head_module_names(model)
+    is_default = getattr(model.config, "pooling", None) in (None, "eos")
+    return is_for_texts and is_default and "score" in head_module_names(model)
