@@ -19,9 +19,10 @@ def recipe_help(description: str, types: Sequence[Any]) -> str:
     lines = [description.strip(), "", "flags (or keys of --config x.yaml, or key=value):"]
     for kind in types:
         lines += [f"  --{field.name:<20} {field.metadata['help']}" for field in fields(kind)]
-    lines += [
-        "  --output_dir           Where the model, the checkpoints and the results go.",
-        "  --adapter, --selection, --num_train_epochs, --seed, ... everything that",
-        "  TransferArguments and transformers' TrainingArguments hold: see --help_all",
-    ]
+    if not any("  --output_dir" in line for line in lines):
+        lines += [
+            "  --output_dir           Where the model, the checkpoints and the results go.",
+            "  --adapter, --selection, --num_train_epochs, --seed, ... everything that",
+            "  TransferArguments and transformers' TrainingArguments hold: see --help_all",
+        ]
     return "\n".join(lines) + "\n"
