@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
@@ -18,7 +19,9 @@ def recipe_help(description: str, types: Sequence[Any]) -> str:
     """
     lines = [description.strip(), "", "flags (or keys of --config x.yaml, or key=value):"]
     for kind in types:
-        lines += [f"  --{field.name:<20} {field.metadata['help']}" for field in fields(kind)]
+        for field in fields(kind):
+            text = f"--{field.name:<20} {field.metadata['help']}"
+            lines += textwrap.wrap(text, 96, initial_indent="  ", subsequent_indent=" " * 25)
     if not any("  --output_dir" in line for line in lines):
         lines += [
             "  --output_dir           Where the model, the checkpoints and the results go.",
