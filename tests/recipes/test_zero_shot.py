@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import runpy
 
 import numpy as np
 import pytest
 from safetensors.torch import load_file
 from transformers import pipeline
 
-from tests.recipes.commands import read_rows, results_of, write_rows
+from tests.recipes.commands import RECIPES, read_rows, results_of, write_rows
 from tests.recipes.test_results import check_files
 from tests.recipes.test_resume import same_bits
+from xlingual import DataArguments, ModelArguments, TransferArguments, ZeroShotArguments
 from xlingual.transfer import LabelShift
 
 pytestmark = pytest.mark.slow
@@ -38,6 +40,31 @@ def test_r_drop_moves_a_model_without_dropout(tmp_path, run, files, capsys):
         start(run, files, tmp_path / "out", "--r_drop_weight=-1")
     assert stopped.value.code == 2
     assert "--r_drop_weight must be at least 0; got -1" in capsys.readouterr().err
+
+
+def test_typed_arguments_give_the_same_run_as_flags(tmp_path, run, files, encoder, capsys):
+    start(run, files, tmp_path / "flags", "--save_strategy=no")
+    said = capsys.readouterr().out
+    recipe = runpy.run_path(str(RECIPES / "zero_shot.py"))
+    report = recipe["main"](
+        ModelArguments(encoder),
+        DataArguments(source_train=files.en, source_validation=files.en, target_test=files.zh_test),
+        ZeroShotArguments(),
+        TransferArguments(
+            output_dir=str(tmp_path / "typed"),
+            max_steps=2,
+            per_device_train_batch_size=8,
+            precision="fp32",
+            freeze_embeddings=False,
+            save_strategy="no",
+            disable_tqdm=True,
+        ),
+    )
+    assert same_bits(tmp_path / "flags", tmp_path / "typed")
+    by_flags = results_of(tmp_path / "flags")
+    assert report.results()["eval_zh_accuracy"] == by_flags["eval_zh_accuracy"]
+    assert said.splitlines()[-1] == f"saved: {tmp_path / 'flags'}"
+    assert capsys.readouterr().out.splitlines()[-1] == f"saved: {tmp_path / 'typed'}"
 
 
 def test_the_estimate_is_printed_and_kept(tmp_path, run, files, text, capsys):
