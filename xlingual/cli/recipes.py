@@ -5,9 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
-from xlingual.cli.exits import exit_on_error, leave_process_group
+from xlingual.cli.exits import run_program
 from xlingual.cli.help import recipe_help
-from xlingual.cli.logs import set_up_logging
 
 __all__ = ["run_recipe"]
 
@@ -26,6 +25,4 @@ def run_recipe(recipe: Callable[[list[str]], None], argv: Sequence[str] | None =
         types = getattr(module, "ARGUMENTS", shared)
         sys.stdout.write(recipe_help(module.__doc__ or "", types))
         return
-    set_up_logging()
-    exit_on_error(lambda: recipe(arguments))
-    leave_process_group()
+    run_program(lambda: recipe(arguments))
