@@ -28,7 +28,7 @@ def test_every_option_has_a_line_of_help() -> None:
 
 
 def test_it_checks_itself_without_transformers() -> None:
-    with pytest.raises(ConfigError, match="--adapter takes .*; got 'x'; --layer_decay"):
+    with pytest.raises(ConfigError, match=r"--adapter takes .*; got 'x'; --layer_decay"):
         TransferOptions(adapter="x", layer_decay=2.0)
 
 
