@@ -39,7 +39,7 @@ def test_an_unknown_recipe(capsys) -> None:
     ("argv", "words"),
     [
         (["predict", "模型"], "error: the following arguments are required: input, output; "),
-        (["trim", "模型", "out", "--langages", "zh"], "error: unrecognized arguments: --langages"),
+        (["trim", "模型", "out", "--langages", "zh"], "error: unknown: --langages zh; "),
         (["push", "a", "b/c", "--hub", "gitee"], "invalid choice: 'gitee'"),
     ],
 )

@@ -10,7 +10,11 @@ import pytest
 from xlingual.config.methods import (
     DistillArguments,
     FewShotArguments,
+    FrozenFeaturesArguments,
+    LanguageAdapterArguments,
     MultiTaskArguments,
+    PrivateArguments,
+    SourceFreeArguments,
     TranslateTrainArguments,
     UnlabeledTargetArguments,
     ZeroShotArguments,
@@ -24,6 +28,10 @@ KINDS = {
     TranslateTrainArguments: {"dictionary": "words.txt"},
     DistillArguments: {"teachers": "runs/zero_shot"},
     MultiTaskArguments: {},
+    FrozenFeaturesArguments: {},
+    LanguageAdapterArguments: {},
+    PrivateArguments: {},
+    SourceFreeArguments: {},
 }
 
 
@@ -56,6 +64,14 @@ def test_every_argument_has_a_line_of_help(kind: type) -> None:
         (DistillArguments, {"teachers": "a,a"}, "each path once"),
         (MultiTaskArguments, {"loss_weights": "learnt"}, "takes fixed, uncertainty; got 'learnt'"),
         (MultiTaskArguments, {"sampling_temperature": 0.5}, "at least 1; got 0.5"),
+        (FrozenFeaturesArguments, {"classifier": "svm"}, "--classifier takes logistic_regression"),
+        (FrozenFeaturesArguments, {"fusion": "sum"}, "--fusion takes concatenate, gate; got 'sum'"),
+        (FrozenFeaturesArguments, {"num_components": 0}, "--num_components must be at least 1"),
+        (LanguageAdapterArguments, {"language_adapter_epochs": 0}, "above 0; got 16 and 0"),
+        (PrivateArguments, {"private_delta": 1.0}, "--private_delta must be above 0 and below 1"),
+        (SourceFreeArguments, {"num_rounds": 0}, "--num_rounds must be at least 1; got 0"),
+        (SourceFreeArguments, {"diversity_weight": -1}, "--diversity_weight must be at least 0"),
+        (DistillArguments, {"teachers": "a", "bitext_threshold": 1}, "at least 0 and below 1"),
         (MultiTaskArguments, {"guard": True}, "--guard compares with plain fine-tuning"),
     ],
 )

@@ -129,7 +129,11 @@ def test_lists() -> None:
         ("source_train: [a.csv, 酒店=b.csv*2]", "source_train", "a.csv,酒店=b.csv*2"),
         ("adapter_target_modules: [query, value]", "adapter_target_modules", ["query", "value"]),
         ("adapter_target_modules: Wqkv", "adapter_target_modules", ["Wqkv"]),
-        ("lr_scheduler_kwargs: {num_cycles: 2}", "lr_scheduler_kwargs", {"num_cycles": 2}),
+        (
+            "lr_scheduler_type: cosine\nlr_scheduler_kwargs: {num_cycles: 2}",
+            "lr_scheduler_kwargs",
+            {"num_cycles": 2},
+        ),
         ("", "seed", 42),
         ("# nothing but a remark", "seed", 42),
     ],

@@ -6,10 +6,8 @@ import dataclasses
 
 import pytest
 import torch
-from hypothesis import given, settings, strategies as st
 
 from xlingual import DataArguments, ModelArguments, TransferArguments
-from xlingual.config.precision import has_bf16
 from xlingual.config.presets import preset_for
 from xlingual.errors import ConfigError
 
@@ -111,47 +109,9 @@ def test_precision(monkeypatch, precision: str, native: bool, bf16: bool) -> Non
     assert (args.bf16, args.fp16) == (bf16, False)
 
 
-@pytest.mark.parametrize(
-    ("capabilities", "expected"),
-    [
-        ({}, False),
-        ({"avx2": True}, False),
-        ({"avx512_bf16": True}, True),
-        ({"amx_bf16": True}, True),
-    ],
-)
-def test_native_bfloat16(monkeypatch, capabilities: dict[str, bool], expected: bool) -> None:
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
-    assert has_bf16(on_gpu=False) is expected
-
-
 @pytest.mark.parametrize("given", ["false", "False", False, None])
 def test_no_resume_is_no_path(given: object) -> None:
     assert arguments(resume_from_checkpoint=given).resume_from_checkpoint in (None, False)
-
-
-@pytest.mark.parametrize(
-    ("num_parameters", "name"),
-    [
-        (0, "tiny"),
-        (10_000_000, "tiny"),  # the embedded encoder has some 7 million
-        (21_000_000, "small"),  # MiniLM
-        (86_000_000, "base"),  # BERT, XLM-R and mDeBERTa base
-        (304_000_000, "large"),  # XLM-R-large
-        (358_000_000, "very large"),  # Qwen2.5-0.5B
-    ],
-)
-def test_presets_by_size(num_parameters: int, name: str) -> None:
-    assert preset_for(num_parameters).name == name
-
-
-@settings(deadline=None)
-@given(st.integers(0, 10**10), st.integers(0, 10**10))
-def test_larger_encoders_learn_slower(one: int, other: int) -> None:
-    small, large = preset_for(min(one, other)), preset_for(max(one, other))
-    assert small.learning_rate >= large.learning_rate
-    assert small.adapter_learning_rate >= large.adapter_learning_rate
-    assert large.adapter_learning_rate > large.learning_rate
 
 
 def test_a_preset_fills_what_is_open() -> None:

@@ -79,7 +79,7 @@ def test_a_fine_tuned_classifier_keeps_its_head_below_the_output(run, files, tmp
 def test_two_encoders_leave_results_and_say_that_no_model(
     run, files, encoders, tmp_path, caplog, fusion, monkeypatch
 ) -> None:
-    monkeypatch.setattr("xlingual.cli.recipes.set_up_logging", lambda: None)
+    monkeypatch.setattr("xlingual.cli.exits.set_up_logging", lambda: None)
     with caplog.at_level(logging.WARNING, logger="xlingual"):
         start(
             run, files, tmp_path, f"--second_model={encoders['bert']}", f"--fusion={fusion}",

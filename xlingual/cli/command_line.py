@@ -12,10 +12,9 @@ from typing import NoReturn
 
 from xlingual.cli.catalogue import commands, load_command, load_recipe, recipes, summary
 from xlingual.cli.environment import installed_version
-from xlingual.cli.exits import exit_on_error, leave_process_group
+from xlingual.cli.exits import exit_on_error, run_program
 from xlingual.cli.help import add_recipe_flags
 from xlingual.cli.launcher import launch, split_launcher
-from xlingual.cli.logs import set_up_logging
 from xlingual.cli.recipes import run_recipe
 from xlingual.config.flag_parser import FlagFormatter
 from xlingual.errors import ConfigError
@@ -52,9 +51,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     elif arguments[0] in recipes():
         exit_on_error(lambda: _run_recipe(recipes()[arguments[0]], arguments[1:]))
     else:
-        set_up_logging()
-        exit_on_error(lambda: run_command(arguments))
-        leave_process_group()
+        run_program(lambda: run_command(arguments))
 
 
 def run_command(argv: Sequence[str]) -> None:
@@ -72,7 +69,9 @@ def run_command(argv: Sequence[str]) -> None:
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise ConfigError(f"no recipe or command {name!r}; {hint}there are {', '.join(known)}")
-    options = make_parser().parse_args(argv)
+    options, unknown = make_parser().parse_known_args(argv)
+    if unknown:
+        raise ConfigError(f"unknown: {' '.join(unknown)}; xlingual {name} --help lists the flags")
     options.run(options)
 
 

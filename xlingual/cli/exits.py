@@ -1,4 +1,4 @@
-"""How a program ends: errors in one line with exit code 2, and all processes together."""
+"""How a program runs and ends: one line for an error, exit code 2, all processes together."""
 
 from __future__ import annotations
 
@@ -8,15 +8,23 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 
+from xlingual.cli.logs import set_up_logging
 from xlingual.errors import XlingualError
 
-__all__ = ["USER_ERROR", "exit_on_error", "leave_process_group"]
+__all__ = ["USER_ERROR", "exit_on_error", "run_program"]
 
 USER_ERROR = 2
 
 
+def run_program(action: Callable[[], object]) -> None:
+    """Log to stderr, say an error in one line, and end together with the other processes."""
+    set_up_logging()
+    exit_on_error(action)
+    _leave_process_group()
+
+
 def exit_on_error(action: Callable[[], object]) -> None:
-    """Run a program; an error that the user can mend ends it with one line and exit code 2."""
+    """Say an error that the user can mend in one line, and end with exit code 2."""
     try:
         action()
     except XlingualError as error:
@@ -29,7 +37,7 @@ def exit_on_error(action: Callable[[], object]) -> None:
         sys.exit(130)
 
 
-def leave_process_group() -> None:
+def _leave_process_group() -> None:
     """End together with the other processes, some time after the last collective.
 
     A thread of gloo lets go of the tensors of a collective when that is over; if the interpreter

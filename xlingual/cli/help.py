@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import ast
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from xlingual.config.flag_parser import FlagFormatter, add_flag_groups
 from xlingual.config.transfer_options import TransferOptions
@@ -17,13 +18,16 @@ _SPELLINGS = "A flag may also be a key of --config FILE.yaml, or be written key=
 _MORE = "--help_all also lists the flags of transformers' TrainingArguments."
 
 
-def recipe_help(description: str, types: Sequence[type | str]) -> str:
+def recipe_help(
+    description: str, types: Sequence[type | str], *, defaults: Mapping[str, Any] | None = None
+) -> str:
     """A recipe's description and all its flags with defaults, grouped by dataclass.
 
     Args:
         description: The docstring of the recipe.
         types: The dataclasses of its flags, or their public names. Give ``TransferArguments`` by
             its name: the class itself imports transformers.
+        defaults: The recipe's own defaults.
 
     Returns:
         Text of at most 80 columns where the description keeps to them.
@@ -40,7 +44,9 @@ def recipe_help(description: str, types: Sequence[type | str]) -> str:
         add_help=False,
     )
     add_flag_groups(
-        parser, (TransferOptions if issubclass(k, TransferOptions) else k for k in kinds)
+        parser,
+        (TransferOptions if issubclass(kind, TransferOptions) else kind for kind in kinds),
+        defaults=defaults,
     )
     return parser.format_help()
 
@@ -65,5 +71,5 @@ def declared_types(recipe: Path) -> list[type]:
     tree = ast.parse(recipe.read_text(encoding="utf-8"))
     mains = [n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == "main"]
     annotations = [arg.annotation for main in mains for arg in main.args.args]
-    names = [ast.unparse(node).rpartition(".")[2] for node in annotations if node is not None]
-    return [light_type(name) for name in names]
+    named = [node for node in annotations if isinstance(node, (ast.Name, ast.Attribute))]
+    return [light_type(ast.unparse(node).rpartition(".")[2]) for node in named]

@@ -10,9 +10,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from xlingual.cli.exits import exit_on_error, leave_process_group
+from xlingual.cli.exits import run_program
 from xlingual.cli.help import recipe_help
-from xlingual.cli.logs import set_up_logging
 
 __all__ = ["argument_names", "argument_types", "parse_recipe", "run_recipe"]
 
@@ -71,6 +70,4 @@ def run_recipe(recipe: Recipe, argv: Sequence[str] | None = None) -> None:
         description = sys.modules[recipe.__module__].__doc__ or ""
         sys.stdout.write(recipe_help(description, argument_names(recipe)))
         return
-    set_up_logging()
-    exit_on_error(lambda: recipe(*parse_recipe(recipe, arguments)))
-    leave_process_group()
+    run_program(lambda: recipe(*parse_recipe(recipe, arguments)))

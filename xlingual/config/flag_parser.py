@@ -10,7 +10,7 @@ import dataclasses
 import enum
 import shutil
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from types import UnionType
 from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
 
@@ -53,17 +53,28 @@ def flags_of(kind: type) -> list[Flag]:
     ]
 
 
-def add_flag_groups(parser: argparse.ArgumentParser, types: Iterable[type]) -> None:
+def add_flag_groups(
+    parser: argparse.ArgumentParser,
+    types: Iterable[type],
+    *,
+    defaults: Mapping[str, Any] | None = None,
+) -> None:
     """Add a group of flags for each dataclass, headed by the first line of its docstring.
 
-    A field that two dataclasses share is shown with the first of them.
+    Args:
+        parser: Gets the groups.
+        types: Dataclasses; a field that two of them share is shown with the first.
+        defaults: A recipe's own defaults, which stand above those of the dataclasses.
     """
+    own = defaults or {}
     seen: set[str] = set()
     for kind in types:
         flags = [flag for flag in flags_of(kind) if flag.name not in seen]
         seen.update(flag.name for flag in flags)
         title = (kind.__doc__ or kind.__name__).strip().split("\n")[0].rstrip(".:")
-        add_flag_group(parser, title, flags)
+        add_flag_group(
+            parser, title, [f._replace(default=own.get(f.name, f.default)) for f in flags]
+        )
 
 
 def add_flag_group(parser: argparse.ArgumentParser, title: str, flags: Iterable[Flag]) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -41,13 +40,14 @@ from xlingual.training.checkpointing import CheckpointingTrainer
 from xlingual.training.objective import num_taught
 from xlingual.training.parameter_groups import parameter_groups
 from xlingual.training.scoring import predict_in_order, quick_scores, training_costs
+from xlingual.training.whole_evaluation import WholeEvaluation
 from xlingual.transfer.loop.averaging import WeightAverage
 from xlingual.transfer.loss.base import TransferLoss
 
 __all__ = ["TransferTrainer"]
 
 
-class TransferTrainer(CheckpointingTrainer):
+class TransferTrainer(WholeEvaluation, CheckpointingTrainer):
     r"""Fine-tunes an encoder on source (and target) rows; everything else is ``Trainer``'s.
 
     Data sets are given as text: ``Dataset`` in canonical columns (``text``, ``label``, ...), or
@@ -250,24 +250,6 @@ class TransferTrainer(CheckpointingTrainer):
             seed=self.args.data_seed if self.args.data_seed is not None else self.args.seed,
         )
         return self.train_sampler
-
-    def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
-        """Batches of every row: ``dataloader_drop_last`` is for training alone."""
-        with self._every_row():
-            return super().get_eval_dataloader(eval_dataset)
-
-    def get_test_dataloader(self, test_dataset: Any) -> Any:
-        """Batches of every row: ``dataloader_drop_last`` is for training alone."""
-        with self._every_row():
-            return super().get_test_dataloader(test_dataset)
-
-    @contextmanager
-    def _every_row(self) -> Iterator[None]:
-        asked, self.args.dataloader_drop_last = self.args.dataloader_drop_last, False
-        try:
-            yield
-        finally:
-            self.args.dataloader_drop_last = asked
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         """AdamW, with learning rates of their own for embeddings, layers and head where set."""

@@ -47,7 +47,7 @@ def test_help_needs_no_model(capsys) -> None:
 def test_without_the_extra_one_line_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys, tmp_path
 ) -> None:
-    monkeypatch.setattr("xlingual.cli.command_line.set_up_logging", lambda: None)
+    monkeypatch.setattr("xlingual.cli.exits.set_up_logging", lambda: None)
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(SystemExit) as ended:
         cli.main(["export", str(tmp_path), str(tmp_path / "out")])
