@@ -51,7 +51,7 @@ def test_refusals(hub, full_model, tmp_path, capsys, monkeypatch):  # noqa: F811
 
 
 def test_modelscope_is_not_installed(full_model, capsys, monkeypatch):  # noqa: F811
-    monkeypatch.setitem(__import__("sys").modules, "modelscope", None)
+    monkeypatch.setitem(__import__("sys").modules, "modelscope_hub", None)
     line = refused(capsys, str(full_model), "writer/x", "--hub", "modelscope")
     assert 'pip install "xlingual[modelscope]"' in line
 
