@@ -14,7 +14,7 @@ def test_against_numpy():
     difference = np.cov(features[:5].T) - np.cov(features[5:].T)
     expected = np.linalg.norm(difference, "fro") ** 2 / (4 * HIDDEN**2)
     assert CoralLoss(weight=2.0)(batch).item() == pytest.approx(2 * expected, rel=1e-5)
-    plain = CoralLoss.distance(batch.features[:5], batch.features[5:])
+    plain = CoralLoss(weight=2.0).distance(batch.features[:5], batch.features[5:])
     assert plain.item() == pytest.approx(expected, rel=1e-5), "without a trainer or a batch"
 
 

@@ -26,7 +26,7 @@ def test_against_numpy(num_target):
     loss = MaximumMeanDiscrepancyLoss(weight=2.0, bandwidths=BANDWIDTHS)(batch)
     assert loss.item() == pytest.approx(2 * expected, rel=1e-5)
     plain = MaximumMeanDiscrepancyLoss(weight=2.0, bandwidths=BANDWIDTHS)
-    found = plain.discrepancy(batch.features[:5], batch.features[5:])
+    found = plain.distance(batch.features[:5], batch.features[5:])
     assert found.item() == pytest.approx(expected, rel=1e-5), "without a trainer or a batch"
 
 

@@ -5,18 +5,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from xlingual.errors import ConfigError
 from xlingual.tasks import IGNORE_INDEX, SOURCE, TARGET
-from xlingual.transfer.loss.base import LossInputs, TransferLoss
-from xlingual.transfer.loss.domain_discriminator import DomainDiscriminator, reversal_strength
-from xlingual.transfer.loss.prior_shift import PriorWatch
+from xlingual.transfer.loss.base import LossInputs
+from xlingual.transfer.loss.domain_discriminator import AdversarialLoss, DomainDiscriminator
 
 __all__ = ["ConditionalAdversarialLoss"]
 
 _MAX_INPUTS = 4096
 
 
-class ConditionalAdversarialLoss(TransferLoss):
+class ConditionalAdversarialLoss(AdversarialLoss):
     r"""Conditional domain-adversarial training (Long et al. 2018, CDAN and CDAN+E).
 
     .. math:: R = D(f \otimes g; \phi, w), \qquad
@@ -49,7 +47,8 @@ class ConditionalAdversarialLoss(TransferLoss):
     """
 
     name = "cdan"
-    needs_features = True
+    feature_projection: Tensor | None
+    label_projection: Tensor | None
 
     def __init__(
         self,
@@ -60,18 +59,9 @@ class ConditionalAdversarialLoss(TransferLoss):
         weighs_entropy: bool = True,
         class_balanced: bool = True,
     ) -> None:
-        super().__init__()
-        if scale < 0:
-            raise ConfigError(f"the reversal's scale must be at least 0; got {scale}")
-        self.scale = scale
-        self.gamma = gamma
-        self.num_hidden = num_hidden
+        super().__init__(scale=scale, gamma=gamma, num_hidden=num_hidden)
         self.weighs_entropy = weighs_entropy
         self.class_balanced = class_balanced
-        self.prior_watch = PriorWatch("CDAN")
-        self.discriminator: DomainDiscriminator
-        self.feature_projection: Tensor | None
-        self.label_projection: Tensor | None
 
     def build(self, *, hidden_size: int, num_labels: int) -> None:
         """Make the discriminator, and the projections where there are many labels."""
@@ -95,15 +85,10 @@ class ConditionalAdversarialLoss(TransferLoss):
             loss: Tensor = self.discriminator(
                 self._products(batch.features.float(), batch.probs),
                 batch.domain,
-                strength=reversal_strength(batch.progress, scale=self.scale, gamma=self.gamma),
+                strength=self.strength(batch.progress),
                 weights=self._weights(batch),
             )
         return loss
-
-    def metrics(self, loss: Tensor) -> dict[str, Tensor]:
-        """The loss, and how often the discriminator was right."""
-        accuracy = self.discriminator.accuracy
-        return {**super().metrics(loss), "discriminator_accuracy": accuracy}
 
     def _products(self, features: Tensor, probs: Tensor) -> Tensor:
         if self.feature_projection is None or self.label_projection is None:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from xlingual.tasks import SOURCE, TARGET
-from xlingual.transfer.loss.base import LossInputs, TransferLoss
-from xlingual.transfer.loss.prior_shift import PriorWatch
+from xlingual.transfer.loss.feature_distance import FeatureDistanceLoss
 
 __all__ = ["CoralLoss"]
 
 
-class CoralLoss(TransferLoss):
+class CoralLoss(FeatureDistanceLoss):
     r"""Distance between the two domains' feature covariances (Sun and Saenko 2016, Deep CORAL).
 
     .. math:: R = w \, \frac{1}{4 d^2} \lVert C_S - C_T \rVert_F^2, \qquad
@@ -26,30 +24,12 @@ class CoralLoss(TransferLoss):
             and the task's are about equal at the end.
     """
 
-    needs_features = True
-
-    def __init__(self, *, weight: float = 1.0) -> None:
-        super().__init__()
-        self.weight = weight
-        self.prior_watch = PriorWatch("CORAL")
-
-    def forward(self, batch: LossInputs) -> Tensor:
-        """The weighted distance within one batch."""
-        self.prior_watch(batch)
-        return self.weight * self.distance(batch.features_of(SOURCE), batch.features_of(TARGET))
-
-    @staticmethod
-    def distance(source: Tensor, target: Tensor) -> Tensor:
-        """The distance of two sets of features, without the weight; needs no trainer.
-
-        Args:
-            source: Features of source rows, shape ``(n, hidden)``, float32.
-            target: Features of target rows, shape ``(m, hidden)``.
+    def distance(self, source: Tensor, target: Tensor) -> Tensor:
+        """The formula without *w*.
 
         Example:
-            >>> import torch
             >>> rows = torch.tensor([[0.0, 1.0], [1.0, 0.0]])
-            >>> CoralLoss.distance(rows, 3 * rows).item()
+            >>> CoralLoss().distance(rows, 3 * rows).item()
             4.0
         """
         if min(len(source), len(target)) < 2:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from xlingual.errors import ConfigError
-from xlingual.transfer.loss.base import LossInputs, TransferLoss
-from xlingual.transfer.loss.domain_discriminator import DomainDiscriminator, reversal_strength
-from xlingual.transfer.loss.prior_shift import PriorWatch
+from xlingual.transfer.loss.base import LossInputs
+from xlingual.transfer.loss.domain_discriminator import AdversarialLoss, DomainDiscriminator
 
 __all__ = ["DomainAdversarialLoss"]
 
 
-class DomainAdversarialLoss(TransferLoss):
+class DomainAdversarialLoss(AdversarialLoss):
     r"""Domain-adversarial training by gradient reversal (Ganin et al. 2016).
 
     .. math:: R = D(f; \phi), \qquad
@@ -39,19 +37,6 @@ class DomainAdversarialLoss(TransferLoss):
     """
 
     name = "dann"
-    needs_features = True
-
-    def __init__(
-        self, *, scale: float = 0.1, gamma: float = 10.0, num_hidden: int | None = None
-    ) -> None:
-        super().__init__()
-        if scale < 0:
-            raise ConfigError(f"the reversal's scale must be at least 0; got {scale}")
-        self.scale = scale
-        self.gamma = gamma
-        self.num_hidden = num_hidden
-        self.prior_watch = PriorWatch("DANN")
-        self.discriminator: DomainDiscriminator
 
     def build(self, *, hidden_size: int, num_labels: int) -> None:
         """Make the discriminator."""
@@ -61,11 +46,6 @@ class DomainAdversarialLoss(TransferLoss):
         """The discriminator's loss on one batch."""
         assert batch.features is not None
         self.prior_watch(batch)
-        strength = reversal_strength(batch.progress, scale=self.scale, gamma=self.gamma)
+        strength = self.strength(batch.progress)
         loss: Tensor = self.discriminator(batch.features, batch.domain, strength=strength)
         return loss
-
-    def metrics(self, loss: Tensor) -> dict[str, Tensor]:
-        """The loss, and how often the discriminator was right."""
-        accuracy = self.discriminator.accuracy
-        return {**super().metrics(loss), "discriminator_accuracy": accuracy}

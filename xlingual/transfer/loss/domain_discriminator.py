@@ -1,4 +1,4 @@
-"""What the adversarial losses share: gradient reversal, its schedule, and the discriminator."""
+"""What the adversarial losses share: gradient reversal, its schedule, the discriminator."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from xlingual.errors import ConfigError
 from xlingual.tasks import SOURCE, TARGET
+from xlingual.transfer.loss.base import TransferLoss
+from xlingual.transfer.loss.prior_shift import PriorWatch
 
-__all__ = ["DomainDiscriminator", "reversal_strength"]
+__all__ = ["AdversarialLoss", "DomainDiscriminator", "reversal_strength"]
 
 
 def reversal_strength(progress: float, *, scale: float, gamma: float = 10.0) -> float:
@@ -91,3 +94,39 @@ def _balanced(weights: Tensor, domain: Tensor) -> Tensor:
         part / torch.where(total > 0, total, 1.0) for part, total in zip(parts, totals, strict=True)
     ]
     return (shares[0] + shares[1]) / 2 * has_both
+
+
+class AdversarialLoss(TransferLoss):
+    """A loss whose discriminator tells the domains apart, and whose encoder prevents it.
+
+    Args:
+        scale: Final strength of the reversal.
+        gamma: How early it rises.
+        num_hidden: Width of the discriminator; None: that of the features.
+
+    Raises:
+        ConfigError: ``scale`` is negative.
+    """
+
+    needs_features = True
+    discriminator: DomainDiscriminator
+
+    def __init__(
+        self, *, scale: float = 0.1, gamma: float = 10.0, num_hidden: int | None = None
+    ) -> None:
+        super().__init__()
+        if scale < 0:
+            raise ConfigError(f"the reversal's scale must be at least 0; got {scale}")
+        self.scale = scale
+        self.gamma = gamma
+        self.num_hidden = num_hidden
+        self.prior_watch = PriorWatch(self.name.upper())
+
+    def strength(self, progress: float) -> float:
+        """How strongly the encoder is pushed by now."""
+        return reversal_strength(progress, scale=self.scale, gamma=self.gamma)
+
+    def metrics(self, loss: Tensor) -> dict[str, Tensor]:
+        """The loss, and how often the discriminator was right."""
+        accuracy = self.discriminator.accuracy
+        return {**super().metrics(loss), "discriminator_accuracy": accuracy}

@@ -7,14 +7,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from xlingual.tasks import SOURCE, TARGET
-from xlingual.transfer.loss.base import LossInputs, TransferLoss
-from xlingual.transfer.loss.prior_shift import PriorWatch
+from xlingual.transfer.loss.feature_distance import FeatureDistanceLoss
 
 __all__ = ["MaximumMeanDiscrepancyLoss"]
 
 
-class MaximumMeanDiscrepancyLoss(TransferLoss):
+class MaximumMeanDiscrepancyLoss(FeatureDistanceLoss):
     r"""Squared MMD of the features under a mixture of Gaussian kernels (Long et al. 2015, DAN).
 
     .. math:: R = w \left[\frac{1}{n^2} \sum_{i,j} k(s_i, s_j)
@@ -34,7 +32,6 @@ class MaximumMeanDiscrepancyLoss(TransferLoss):
     """
 
     name = "mmd"
-    needs_features = True
 
     def __init__(
         self,
@@ -42,28 +39,15 @@ class MaximumMeanDiscrepancyLoss(TransferLoss):
         weight: float = 1.0,
         bandwidths: Sequence[float] = (0.125, 0.25, 0.5, 1.0, 2.0),
     ) -> None:
-        super().__init__()
-        self.weight = weight
+        super().__init__(weight=weight)
         self.bandwidths = tuple(bandwidths)
-        self.prior_watch = PriorWatch("MMD")
 
-    def forward(self, batch: LossInputs) -> Tensor:
-        """The weighted discrepancy within one batch."""
-        self.prior_watch(batch)
-        source, target = batch.features_of(SOURCE), batch.features_of(TARGET)
-        return self.weight * self.discrepancy(source, target)
-
-    def discrepancy(self, source: Tensor, target: Tensor) -> Tensor:
-        """The squared MMD of two sets of features, without the weight; needs no trainer.
-
-        Args:
-            source: Features of source rows, shape ``(n, hidden)``, float32.
-            target: Features of target rows, shape ``(m, hidden)``.
+    def distance(self, source: Tensor, target: Tensor) -> Tensor:
+        """The formula without *w*.
 
         Example:
-            >>> import torch
             >>> rows = torch.tensor([[0.0, 1.0], [1.0, 0.0]])
-            >>> MaximumMeanDiscrepancyLoss().discrepancy(rows, rows).item()
+            >>> MaximumMeanDiscrepancyLoss().distance(rows, rows).item()
             0.0
         """
         if not len(source) or not len(target):
