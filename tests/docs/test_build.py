@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -10,14 +11,20 @@ from pathlib import Path
 import pytest
 
 from tests.docs.blocks import DOCS, ROOT
-from tests.recipes.commands import python
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("pages")
-    flags = ("-q", "-W", "--keep-going", "-d", str(folder / "doctrees"), "-b", "html")
-    done = python("-m", "sphinx", *flags, str(DOCS), str(folder / "html"), cwd=folder)
+    flags = ["-q", "-W", "--keep-going", "-d", str(folder / "doctrees"), "-b", "html"]
+    done = subprocess.run(
+        [sys.executable, "-m", "sphinx", *flags, str(DOCS), str(folder / "html")],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr[-4000:]
     return folder / "html"
 
