@@ -205,7 +205,7 @@ def _listing(names: Iterable[str]) -> str:
 
 
 def _advice(unknown: Sequence[str], known: Sequence[str]) -> str:
-    """What to do about labels that the source lacks, ready to paste where it can be told."""
+    """Advice on labels that the source lacks: a flag to paste where one can be derived."""
     renames = _suggest_renames(unknown, known)
     if renames:
         pairs = ",".join(f"{old}={new}" for old, new in renames.items())
@@ -217,7 +217,7 @@ def _advice(unknown: Sequence[str], known: Sequence[str]) -> str:
 
 
 def _are_scores(names: Sequence[str]) -> bool:
-    """Whether labels are numbers that are more than the ids of two classes."""
+    """Whether labels are numbers, and not just the ids 0 and 1."""
     scores = [score_of(name) for name in names]
     return None not in scores and (len(scores) > 2 or any(score not in (0, 1) for score in scores))
 

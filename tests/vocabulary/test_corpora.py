@@ -176,3 +176,12 @@ def test_broken_weights(tmp_path: Path) -> None:
     with pytest.raises(ModelLoadError, match="cannot be read"):
         trim_vocabulary(model, tmp_path / "small", languages="en")
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_corpus_without_a_header_in_big5(model: Path, tmp_path: Path) -> None:
+    corpus = tmp_path / "c.tsv"
+    corpus.write_bytes("很喜歡這家飯店\t1\n房間太吵，睡不好\t0\n".encode("big5"))
+    report = trim_vocabulary(
+        model, tmp_path / "small", corpus=corpus, columns="text,stars", encoding="big5"
+    )
+    assert report.as_dict()["num_texts"] == 2

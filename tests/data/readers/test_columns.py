@@ -123,3 +123,39 @@ def test_dropped_labels_are_not_looked_for_nor_taken_for_text() -> None:
 def test_one_column_has_one_role() -> None:
     with pytest.raises(ConfigError, match="--text_column and --label_column both name"):
         Columns(text_column="a", label_column="a")
+
+
+@pytest.mark.parametrize(
+    ("available", "label"),
+    [
+        (["评论", "评分"], "评分"),
+        (["內容", "星級"], "星級"),
+        (["review", "Stars"], "Stars"),
+        (["text", "overall rating"], "overall rating"),
+        (
+            ["text", "stars", "sentiment"],
+            "sentiment",
+        ),  # a rating only where nothing better is there
+        (["text", "score", "y"], "y"),
+        (["评论", "评分（1-5）"], "评分（1-5）"),
+        (["text", "label_zh"], "label_zh"),
+    ],
+)
+def test_ratings_are_labels_where_there_is_no_better_one(
+    available: list[str], label: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    assert resolve(available)["label"] == label
+    assert f"took the column {label!r} as the label" in caplog.text
+
+
+def test_endings_that_tell_two_columns_apart_are_not_left_out() -> None:
+    assert resolve(["text_zh", "label"])["text"] == "text_zh"
+    with pytest.raises(ColumnError, match="usual name for the text"):
+        resolve(["text_en", "text_zh", "label"])
+    assert resolve(["text_en", "text", "label"])["text"] == "text"
+
+
+def test_ratings_are_not_tags() -> None:
+    with pytest.raises(ColumnError, match="usual name for the tags"):
+        resolve(["tokens", "stars"], "token")

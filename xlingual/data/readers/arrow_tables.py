@@ -1,4 +1,4 @@
-"""Reading what stores columns with types: parquet, folders written by ``datasets``, the hub."""
+"""Read formats with typed columns: parquet, folders written by ``datasets``, the hub."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What makes a text usable, what is stripped from it, and what becomes of rows that are not."""
+"""Clean texts and tokens, reject rows that cannot be used, and find test rows seen in training."""
 
 from __future__ import annotations
 
@@ -113,10 +113,10 @@ def clean_tokens(tokens: object, tags: Sequence[str] | None) -> tuple[list[str],
 def find_overlap(
     train: Iterable[Dataset], test: Dataset, *, columns: Sequence[str] = ("text",)
 ) -> int:
-    """How many test texts also occur in the training sets: a leak that flatters the score.
+    """Count the test texts that also occur in the training sets: a leak that flatters the score.
 
-    Texts are compared by their letters, digits and Chinese characters alone (NFKC, case-folded), so
-    that a full stop more or a full-width comma does not hide a copy.
+    Only letters, digits and Chinese characters are compared (NFKC, case-folded), so an extra full
+    stop or a full-width comma does not hide a copy.
 
     Args:
         train: All sets that are trained on.

@@ -1,4 +1,4 @@
-"""Find the columns of an open table, and where one is missing, say what its rows tell about it."""
+"""Find the columns of an open table; if one is missing, use its rows to explain why."""
 
 from __future__ import annotations
 

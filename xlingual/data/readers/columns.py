@@ -66,13 +66,13 @@ _LANGUAGE = re.compile(r"_(en|eng|english|zh|cn|chs|cht|chinese|英文|中文)$"
 
 @dataclass(frozen=True)
 class Columns:
-    """What the user says about the columns of the files; ``None`` means: guess.
+    """The user's settings for reading files; ``None`` means: guess.
 
     One name serves all files of a run. Where files differ, a name may list alternatives,
     ``"review,评论"``: the first that a file has is taken.
 
     Args:
-        text_column: The text; so for the other columns with one role.
+        text_column: Name of the text column; likewise for the other ``*_column`` names.
         label_columns: Columns of 0 and 1 with a label each, ``"service,clean,price"``.
         label_order: Names of the labels of a column that holds lists of 0 and 1, in their order.
         columns: Names of the columns of files without a header, ``"text,label"``.
@@ -133,7 +133,7 @@ def split_names(names: str | None) -> tuple[str, ...]:
 
 
 def is_usual_name(name: str) -> bool:
-    """Whether files usually call a column so."""
+    """Whether this is a usual name for a column."""
     return fold_name(name) in _USUAL or _stem(name) in _USUAL
 
 
@@ -156,8 +156,8 @@ def resolve_columns(
     Raises:
         ColumnError: A column that was named, or that the task needs, is not there.
     """
-    # A column that was given a role is never guessed for another: this keeps the labels out of the
-    # texts, also where they are dropped.
+    # A column with a given role is never guessed for another: this keeps the labels out of the
+    # texts even when they are dropped.
     given = [column for name in columns.roles.values() for column in _named(name, available)]
     given += split_names(columns.label_columns)
     search = _Search(tuple(available), where=where, given=frozenset(given))
@@ -262,7 +262,7 @@ class _Search:
         return [stems[name] for name in usual if name in stems]
 
     def _announce(self, role: str, matches: Sequence[str]) -> None:
-        """Say a guess aloud; where others would do as well, it may be wrong: warn."""
+        """Log a guess; warn if other columns would fit as well."""
         column, *others = matches
         if column == role or (column == "labels" and role == "label"):
             return
@@ -296,7 +296,7 @@ class _Search:
 
 
 def _named(explicit: str | None, available: Sequence[str]) -> list[str]:
-    """The columns that an explicit name means: itself, or the alternatives of a comma list."""
+    """The columns an explicit name refers to: that column, or the alternatives of a comma list."""
     if not explicit:
         return []
     if explicit in available:

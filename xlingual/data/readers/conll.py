@@ -1,4 +1,4 @@
-"""Reading token-per-line files: CoNLL, CoNLL-U, IOB, with blank lines between sentences."""
+"""Read token-per-line files: CoNLL, CoNLL-U, IOB, with blank lines between sentences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading csv, tsv and plain lines of text, so that one bad row costs one row."""
+"""Read csv, tsv and plain lines of text, so that one bad row costs one row."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def open_delimited(
 
     Args:
         path: The file.
-        delimiter: What separates its columns; another one in the first line of a csv file is seen.
+        delimiter: The separator; a csv file that uses tabs or semicolons is recognised.
         names: Names of the columns, where the file has no header line.
         encoding: Its encoding if it is not UTF-8; ``None``: guess.
 

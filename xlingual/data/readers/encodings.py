@@ -1,4 +1,4 @@
-"""Tell by its characters which of the older encodings a text is in, and refuse in doubt."""
+"""Recognise older Chinese and Western encodings by their characters, and refuse in doubt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading the sheet of an Excel workbook, row by row, as its export to csv would read."""
+"""Read a sheet of an Excel workbook row by row, with the values its csv export would have."""
 
 from __future__ import annotations
 

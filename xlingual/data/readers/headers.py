@@ -47,7 +47,7 @@ def apply_names(first: Sequence[str], names: Sequence[str], *, path: str) -> boo
 
 
 def looks_like_row(first: Iterable[str]) -> bool:
-    """Whether a line holds what no column is called: a number, a sentence, a long text."""
+    """Whether a line holds a number, a sentence or a long text, which are no names of columns."""
     return any(
         _NUMBER.fullmatch(name.strip())
         or len(name) > _LONGEST_NAME
@@ -57,9 +57,9 @@ def looks_like_row(first: Iterable[str]) -> bool:
 
 
 def missing_header(table: Table) -> str | None:
-    """What to say where the names of a table seem to be its first row; ``None`` where they do not.
+    """Explain that a table seems to have no header; ``None`` if it seems to have one.
 
-    They do if one looks like a value, or stands again as a value in its own column.
+    There is none if a name looks like a value, or appears again as a value in its own column.
     """
     if not table.has_header_line or any(map(is_usual_name, table.columns)):
         return None

@@ -1,4 +1,4 @@
-"""Reading JSON Lines and the usual shapes of a JSON file."""
+"""Read JSON Lines and the usual shapes of a JSON file."""
 
 from __future__ import annotations
 

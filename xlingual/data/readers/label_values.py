@@ -1,4 +1,4 @@
-"""From whatever stands in a label column to label names."""
+"""Turn the values of a label column into label names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a data source to a ``datasets.Dataset`` in canonical columns, and the rows that did not fit.
+"""Load a data source as a ``datasets.Dataset`` in canonical columns, with the rejected rows.
 
 Canonical columns: ``text`` (and ``text_pair``, or ``tokens``), the task's label column (``label``,
 ``labels`` or ``tags``; ``None`` where a row has no label) and ``domain_name``.
@@ -73,7 +73,7 @@ def load_source(
     Args:
         source: What to read, from :func:`parse_sources`.
         task: Which input and label columns there must be.
-        columns: What the user says about the columns; the rest is guessed.
+        columns: The user's settings for reading; the rest is guessed.
         label_map: Renames labels, old name -> new.
         label_space: Rejects rows with labels outside it. Without it all labels pass, and
             ``LabelSpace.check_covers`` can compare whole sets.
@@ -240,7 +240,7 @@ def _row_weight(value: object) -> float:
 
 
 def _build_dataset(rows: Iterable[dict[str, Any]], features: Features) -> Dataset:
-    """Rows into Arrow, some thousands at a time: Python objects of a large file never pile up."""
+    """Build an Arrow table in chunks, so that Python objects of a large file do not pile up."""
     import pyarrow as pa
     from datasets import Dataset
     from datasets.table import InMemoryTable
@@ -265,7 +265,7 @@ def _report(
     rejected: list[dict[str, Any]],
     labels: LabelPolicy,
 ) -> None:
-    """Nothing for a good file, a warning with counts for bad rows, an error if all rows are bad."""
+    """Warn with counts about bad rows; raise if all rows are bad."""
     if num_usable and not rejected:
         return
     if not rejected:

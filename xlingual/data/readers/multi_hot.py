@@ -1,4 +1,4 @@
-"""Several labels a row, written as one 0 or 1 for each: in columns of their own, or in one list."""
+"""Read several labels per row from 0/1 flags: a column for each label, or one list per row."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def labels_in_columns(values: Mapping[str, Any], names: Sequence[str]) -> list[s
     """The labels whose columns hold 1 or true; ``None`` if all of them are empty.
 
     Raises:
-        UnusableRowError: A column is empty, or holds something else than 0 and 1.
+        UnusableRowError: A column is empty, or holds anything but 0 and 1.
     """
     cells = {name: values.get(name) for name in names}
     if all(map(_is_empty, cells.values())):
@@ -68,7 +68,7 @@ def binary_columns(table: Table, *, but: Sequence[str]) -> list[str]:
 def check_not_multi_hot(table: Table, column: str, *, where: str) -> None:
     """Refuse lists of 0 and 1 without names, which would be taken for the labels 0 and 1.
 
-    Ids never stand twice in a row; a list that does repeat one tells which of the two it is.
+    Ids never appear twice in a row, so a list that repeats a value must hold flags.
 
     Raises:
         DataError: The column holds such lists; the message names ``--label_order``.

@@ -1,4 +1,4 @@
-"""From a data source to an open table: by the kind of file, folder or hub id that it names."""
+"""Open a data source as a table, whatever kind of file, folder or hub id it names."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def open_file(
 
 
 def _nearest(path: str) -> str:
-    """What to say about a path that does not exist: the nearest name beside it, or the folder."""
+    """A hint for a path that does not exist: the nearest name beside it, or the folder's files."""
     folder, name = os.path.split(os.path.abspath(path))
     while not os.path.isdir(folder):
         folder, name = os.path.split(folder)

@@ -1,4 +1,4 @@
-"""What a data argument names: ``hotel=zh_hotel.jsonl*0.3,org/dataset:zh@train``."""
+"""Parse data arguments such as ``hotel=zh_hotel.jsonl*0.3,org/dataset:zh@train``."""
 
 from __future__ import annotations
 

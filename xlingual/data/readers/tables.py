@@ -1,4 +1,4 @@
-"""The one shape in which every file format hands over its rows."""
+"""The common form in which every file format delivers its rows."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class Table:
             no others; the rest hand over every column.
         label_names: Column -> names of its integer labels, where the format stores them.
         unit: What a row number counts: ``"line"`` or ``"row"``.
-        has_header_line: Whether the columns have their names from the first line of the file, which
-            may be a row in truth.
+        has_header_line: Whether the names come from the first line of the file, which may turn
+            out to be a row.
     """
 
     columns: tuple[str, ...]
@@ -52,10 +52,10 @@ class Table:
 
 
 def check_header(columns: Sequence[str], *, path: str) -> tuple[str, ...]:
-    """The header, refused if a name stands twice: which of the two would be meant?
+    """The header; a name that appears twice is refused, because it is ambiguous.
 
     Raises:
-        ColumnError: Names the columns that stand twice.
+        ColumnError: Names the columns that appear twice.
     """
     twice = [name for name, count in Counter(columns).items() if count > 1]
     if twice:

@@ -1,5 +1,4 @@
-"""Opening text files as people have them: gzipped or not, UTF-8 with or without a byte-order mark,
-or in one of the older encodings that Chinese and Western files still come in."""
+"""Open text files: gzipped or not, in UTF-8, UTF-16 or the older Chinese and Western encodings."""
 
 from __future__ import annotations
 
@@ -34,7 +33,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True)
 class TextFile:
-    """A text file with the encoding it turned out to have.
+    """A text file and its encoding.
 
     Bytes that do not fit the encoding are kept as lone surrogates, so that a reader can reject the
     one row they are in (see :func:`has_undecodable`) instead of the whole file.
@@ -62,14 +61,13 @@ def has_undecodable(text: str) -> bool:
 
 
 def inspect_text_file(path: str, *, encoding: str | None = None) -> TextFile:
-    """Find out the encoding of a file; anything but UTF-8 and UTF-16 is said aloud.
+    """Find the encoding of a file; any guess other than UTF-8 or UTF-16 is logged.
 
-    UTF-8 with a few broken bytes stays UTF-8. For all else see :func:`guess_encoding`.
+    UTF-8 with a few broken bytes stays UTF-8. For the rest see :func:`guess_encoding`.
 
     Args:
         path: The file, gzipped or not.
-        encoding: What the user says that files are in which are not UTF-8 or UTF-16; ``None``:
-            guess.
+        encoding: Encoding to use if the file is neither UTF-8 nor UTF-16; ``None``: guess.
 
     Raises:
         DataError: The file cannot be opened, is empty, is not text, or its encoding cannot be told.
@@ -127,7 +125,7 @@ def _readable(path: str) -> Iterator[IO[bytes]]:
 
 @dataclass
 class _Utf8Evidence:
-    """What speaks for and against UTF-8 in a file.
+    """Evidence for and against UTF-8 in a file.
 
     Attributes:
         num_long: Characters of three or four bytes, such as Chinese ones: hardly ever by chance.
