@@ -64,6 +64,7 @@ from .models.loading import (
     load_tokenizer as load_tokenizer,
 )
 from .models.output_layer import shift_output_bias as shift_output_bias
+from .models.pypi_encoders import pypi_encoder as pypi_encoder
 from .models.trained_classifier import (
     SourceFreeArguments as SourceFreeArguments,
     trained_label_space as trained_label_space,

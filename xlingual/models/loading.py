@@ -18,6 +18,7 @@ from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedT
 
 from xlingual.errors import LabelSpaceError, ModelLoadError
 from xlingual.labels import LabelSpace
+from xlingual.models.pypi_encoders import local_path
 from xlingual.tasks import Task
 
 __all__ = [
@@ -79,7 +80,7 @@ def load_model(
         ModelLoadError: There is no such model, it cannot be reached, or it is not a checkpoint in
             safetensors.
     """
-    path = model_name_or_path or embedded_encoder()
+    path = local_path(model_name_or_path) or embedded_encoder()
     auto_class = getattr(transformers, task.auto_class)
     with _load_errors(path), quiet_load_report():
         config = AutoConfig.from_pretrained(path, revision=revision)
@@ -202,7 +203,7 @@ def load_tokenizer(
     Raises:
         ModelLoadError: There is none, or it cannot be reached.
     """
-    path = model_name_or_path or embedded_encoder()
+    path = local_path(model_name_or_path) or embedded_encoder()
     with _load_errors(path):
         return AutoTokenizer.from_pretrained(path, revision=revision)
 

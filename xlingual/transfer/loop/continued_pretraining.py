@@ -28,6 +28,7 @@ from transformers import (
 from xlingual.data.bitext import HAN
 from xlingual.errors import DataError, ModelLoadError
 from xlingual.models.loading import count_parameters, embedded_encoder, load_tokenizer
+from xlingual.models.pypi_encoders import local_path
 
 __all__ = ["WholeWordCollator", "continue_pretraining", "word_numbers"]
 
@@ -84,7 +85,7 @@ def continue_pretraining(
     texts = [text for text in texts if text and text.strip()]
     if not texts:
         raise DataError("continued pretraining needs text; got none")
-    path = model_name_or_path or embedded_encoder()
+    path = local_path(model_name_or_path) or embedded_encoder()
     tokenizer = load_tokenizer(path, revision=revision)
     if tokenizer.mask_token_id is None:
         raise ModelLoadError(f"{path} has no mask token; expected a masked language model")

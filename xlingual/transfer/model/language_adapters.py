@@ -28,6 +28,7 @@ from xlingual.errors import ConfigError, ModelLoadError
 from xlingual.labels import LabelSpace
 from xlingual.models.adapters import ADAPTER_TENSOR, write_readable_config
 from xlingual.models.loading import count_parameters, embedded_encoder, load_model, load_tokenizer
+from xlingual.models.pypi_encoders import local_path
 from xlingual.saving import folder_beside
 from xlingual.tasks import Task
 from xlingual.transfer.loop.continued_pretraining import continue_pretraining
@@ -204,7 +205,7 @@ def swap_language_adapter(
 
 
 def _masked_model(path: str | None, revision: str | None) -> Any:
-    name = path or embedded_encoder()
+    name = local_path(path) or embedded_encoder()
     try:
         return AutoModelForMaskedLM.from_pretrained(
             name, revision=revision, dtype=torch.float32, use_safetensors=True
