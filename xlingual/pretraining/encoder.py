@@ -18,7 +18,7 @@ from transformers import (
 
 from xlingual.data.bitext import Bitext
 from xlingual.errors import OutputError
-from xlingual.pretraining.noise import pad_rows, to_tensors
+from xlingual.pretraining.ragged import RaggedRows
 
 __all__ = ["build_encoder", "embed_sentences", "mean_pool", "retrieval_accuracy", "save_encoder"]
 
@@ -127,7 +127,7 @@ def embed_sentences(
     tokenizer: PreTrainedTokenizerFast,
     texts: Sequence[str],
     *,
-    batch_size: int = 128,
+    batch_size: int = 256,
     max_length: int = 128,
 ) -> NDArray[np.float32]:
     """Mean-pooled vectors of unit length in the order of ``texts``, shape ``(texts, dim)``.
@@ -141,22 +141,19 @@ def embed_sentences(
     """
     device = next(model.parameters()).device
     encoded = tokenizer(list(texts), truncation=True, max_length=max_length).input_ids
-    rows = [np.asarray(row, dtype=np.int32) for row in encoded]
-    order = np.argsort([len(row) for row in rows], kind="stable")
-    vectors: list[NDArray[np.float32]] = [np.empty(0, dtype=np.float32)] * len(rows)
+    rows = RaggedRows.of_lists(encoded).to(device)
+    order = np.argsort(rows.lengths, kind="stable")
     was_training = model.training
     model.eval()
+    vectors = []
     for start in range(0, len(order), batch_size):
-        chosen = order[start : start + batch_size]
-        ids, mask = to_tensors(
-            *pad_rows([rows[i] for i in chosen], tokenizer.pad_token_id), device=device
-        )
+        ids, mask = rows.padded(order[start : start + batch_size], tokenizer.pad_token_id)
         pooled = mean_pool(model(input_ids=ids, attention_mask=mask).last_hidden_state, mask)
-        unit = nn.functional.normalize(pooled.float(), dim=-1).cpu().numpy()
-        for index, vector in zip(chosen, unit, strict=True):
-            vectors[index] = vector
+        vectors.append(nn.functional.normalize(pooled.float(), dim=-1))
     model.train(was_training)
-    return np.stack(vectors)
+    in_order = np.empty((len(order), vectors[0].shape[1]), dtype=np.float32)
+    in_order[order] = torch.cat(vectors).cpu().numpy()
+    return in_order
 
 
 def retrieval_accuracy(
