@@ -6,6 +6,8 @@ r"""Build a small bilingual encoder from sentence pairs and a dictionary, on a C
 Tokenizer, stage 0 (static alignment), stage 1 (context layers); each is kept in the output folder,
 so a run that was killed goes on where it stopped. With ``accelerate launch`` it runs on GPUs.
 The flags may stand in a YAML file: ``--config encoder.yaml``.
+``--teacher FOLDER`` lets it learn from a large pretrained encoder too: from its sentence vectors,
+its token vectors and the similarities within a batch. No weight of it is in the result.
 ``--encoder FOLDER`` trains an existing ModernBERT encoder further instead, on ``--bitext``, on
 ``--monolingual text.txt`` (masked prediction), or on both. Weights: ``path*weight``.
 """
@@ -38,12 +40,20 @@ def main(args: PretrainEncoderArguments) -> None:
             dictionary_weight=args.dictionary_weight,
             monolingual=args.monolingual,
         )
-        model, tokenizer = pt.start_encoder(
+        tokenizer = pt.start_tokenizer(
             sources,
-            args.encoder or output / "stage0",
-            must_exist=args.encoder is not None,
+            output / "tokenizer",
+            encoder=args.encoder,
             vocab_size=args.vocab_size,
             max_chinese_characters=args.max_chinese_characters,
+            seed=args.seed,
+        )
+        read = {"max_length": args.max_length, "device": accelerator.device}
+        corpus = pt.encode_sources(sources, tokenizer, **read)
+        model = pt.start_encoder(
+            None if args.encoder else corpus,
+            tokenizer,
+            args.encoder or output / "stage0",
             dim=args.dim,
             num_layers=args.num_layers,
             intermediate_size=args.intermediate_size,
@@ -51,11 +61,33 @@ def main(args: PretrainEncoderArguments) -> None:
             static_steps=args.static_steps,
             seed=args.seed,
         )
+        targets, distillation = None, None
+        if args.teacher is not None:
+            targets = pt.read_targets(
+                pt.Teacher(args.teacher, prefix=args.teacher_prefix, pooling=args.teacher_pooling),
+                sources,
+                corpus,
+                tokenizer,
+                args.teacher_cache or output / "teacher",
+                with_tokens=args.token_weight > 0,
+                max_length=args.max_length,
+                bf16=accelerator.mixed_precision == "bf16",
+            )
+            distillation = pt.DistillationLoss(
+                model.config.hidden_size,
+                targets.dim,
+                pooled_weight=args.pooled_weight,
+                token_weight=args.token_weight,
+                relation_weight=args.relation_weight,
+                seed=args.seed,
+            )
+    switcher = pt.CodeSwitcher(sources.entries, tokenizer, device=accelerator.device)
     batches = pt.BatchMaker(
-        pt.encode_sources(sources, tokenizer, max_length=args.max_length),
+        corpus,
         tokenizer,
-        text=pt.encode_text(sources.monolingual, tokenizer, max_length=args.max_length),
-        switcher=pt.CodeSwitcher(sources.entries, tokenizer) if sources.entries else None,
+        text=pt.encode_text(sources.monolingual, tokenizer, **read),
+        switcher=switcher if sources.entries else None,
+        targets=targets,
         contrast_batch=args.contrast_batch,
         prediction_batch=args.prediction_batch,
         prediction_every=args.prediction_every,
@@ -64,7 +96,12 @@ def main(args: PretrainEncoderArguments) -> None:
     )
     log = pt.RetrievalLog(output / "retrieval.jsonl", sources.held_out_sample(), tokenizer)
     pt.train_context(
-        pt.ContextObjective(model, bag_of_words_weight=args.bag_of_words_weight),
+        pt.ContextObjective(
+            model,
+            contrast_weight=args.contrast_weight,
+            bag_of_words_weight=args.bag_of_words_weight,
+            distillation=distillation,
+        ),
         batches,
         accelerator=accelerator,
         output_dir=output,

@@ -70,6 +70,7 @@ from .models.loading import (
     load_tokenizer as load_tokenizer,
 )
 from .models.output_layer import shift_output_bias as shift_output_bias
+from .models.pypi_encoders import pypi_encoder as pypi_encoder
 from .models.trained_classifier import (
     trained_label_space as trained_label_space,
     with_labels_of as with_labels_of,

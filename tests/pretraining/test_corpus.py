@@ -23,33 +23,33 @@ def corpus(bitext: Bitext, tokenizer: PreTrainedTokenizerFast) -> EncodedCorpus:
 
 
 def test_a_batch_depends_on_seed_and_step_alone(corpus: EncodedCorpus) -> None:
-    one = corpus.batch(7, batch_size=16, seed=1)
-    corpus.batch(8, batch_size=16, seed=1)
-    again = corpus.batch(7, batch_size=16, seed=1)
-    other = corpus.batch(7, batch_size=16, seed=2)
-    assert one.english_keys.tolist() == again.english_keys.tolist()
-    assert one.english_keys.tolist() != other.english_keys.tolist()
+    one = corpus.draw(7, batch_size=16, seed=1)[0]
+    corpus.draw(8, batch_size=16, seed=1)
+    again = corpus.draw(7, batch_size=16, seed=1)[0]
+    other = corpus.draw(7, batch_size=16, seed=2)[0]
+    assert one.tolist() == again.tolist()
+    assert one.tolist() != other.tolist()
 
 
 def test_a_batch_is_of_like_lengths(corpus: EncodedCorpus) -> None:
-    spread = np.ptp([len(row) for row in corpus.english])
-    batches = [corpus.batch(step, batch_size=8, seed=0) for step in range(20)]
-    spreads = [np.ptp([len(row) for row in batch.english]) for batch in batches]
-    assert np.mean(spreads) < spread
+    lengths = corpus.tokens.lengths
+    batches = [corpus.draw(step, batch_size=8, seed=0)[0] for step in range(20)]
+    spreads = [np.ptp(lengths[english]) for english in batches]
+    assert np.mean(spreads) < np.ptp(lengths[corpus.english])
 
 
 def test_sources_are_drawn_by_weight_and_not_by_size(tokenizer: PreTrainedTokenizerFast) -> None:
     big = Bitext("big", ["I like the room."] * 300, ["我喜欢房间。"] * 300)
     small = Bitext("small", ["you buy the car."] * 30, ["你买汽车。"] * 30)
     corpus = encode_bitexts([big, small], tokenizer, source_weights={"big": 1, "small": 3})
-    share = np.diff(corpus.cumulative, prepend=0.0)[corpus.english_keys == 1].sum()
+    share = np.diff(corpus.cumulative, prepend=0.0)[corpus.english == 1].sum()
     assert share == pytest.approx(0.75)
 
 
 def test_pair_weights_count_inside_a_source(tokenizer: PreTrainedTokenizerFast) -> None:
     bitext = Bitext("d", ["room", "car"], ["房间", "汽车"], pair_weights=[9.0, 1.0])
     corpus = encode_bitexts([bitext], tokenizer)
-    share = np.diff(corpus.cumulative, prepend=0.0)[corpus.english_keys == 0].sum()
+    share = np.diff(corpus.cumulative, prepend=0.0)[corpus.english == 0].sum()
     assert share == pytest.approx(0.9)
 
 

@@ -61,8 +61,8 @@ def test_an_encoder_of_empty_layers_is_the_static_table(
     table = np.random.default_rng(0).standard_normal((len(tokenizer), 64)).astype(np.float32)
     model = build_encoder(tokenizer, table, num_layers=2, intermediate_size=32)
     text = "I like the hotel."
-    ids = torch.tensor(tokenizer(text).input_ids)
+    ids = torch.tensor([tokenizer(text).input_ids])
     scaled = model.get_input_embeddings().weight.detach()
-    static = StaticTable(scaled, norm_eps=1e-5)(ids, torch.tensor([0]))
+    static = StaticTable(scaled, norm_eps=1e-5)(ids, torch.full(ids.shape, 1 / ids.numel()))
     expected = torch.nn.functional.normalize(static, dim=-1).detach().numpy()
     np.testing.assert_allclose(embed_sentences(model.model, tokenizer, [text]), expected, atol=1e-5)

@@ -25,7 +25,9 @@ class ModelArguments:
     """Which pretrained encoder to start from."""
 
     model_name_or_path: str | None = option(
-        None, "Folder or hub id of a pretrained encoder; left out: the embedded bilingual encoder."
+        None,
+        "Folder or hub id of a pretrained encoder, or pypi:multilingual-e5-small; left out: the "
+        "embedded bilingual encoder.",
     )
     model_revision: str | None = option(None, "Branch, tag or commit of the model on the hub.")
     license: str | None = option(

@@ -10,6 +10,7 @@ import yaml
 
 from xlingual.data.readers.sources import looks_local
 from xlingual.errors import ModelLoadError
+from xlingual.models.pypi_encoders import local_path
 
 __all__ = [
     "base_folder",
@@ -34,7 +35,7 @@ def resolve_folder(name: str | Path, *, revision: str | None = None) -> Path:
     """
     from huggingface_hub import snapshot_download
 
-    path = Path(name).expanduser()
+    path = Path(local_path(str(name))).expanduser()
     if path.is_dir():
         return path
     if path.exists() or looks_local(str(name)):

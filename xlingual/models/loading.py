@@ -25,6 +25,7 @@ from xlingual.errors import LabelSpaceError, ModelLoadError, XlingualError
 from xlingual.labels import LabelSpace
 from xlingual.models.checks import check_architecture
 from xlingual.models.parts import head_module_names
+from xlingual.models.pypi_encoders import local_path
 from xlingual.tasks import Task
 
 __all__ = [
@@ -81,7 +82,7 @@ def load_model(
         ModelLoadError: There is no such model, it cannot be reached, it is not a checkpoint in
             safetensors, or its architecture is not one that is served.
     """
-    path = model_name_or_path or embedded_encoder()
+    path = local_path(model_name_or_path) or embedded_encoder()
     auto_class = getattr(transformers, task.auto_class)
     with _load_errors(path), quiet_load_report():
         config = AutoConfig.from_pretrained(path, revision=revision)
@@ -204,7 +205,7 @@ def load_tokenizer(
     Raises:
         ModelLoadError: There is none, or it cannot be reached.
     """
-    path = model_name_or_path or embedded_encoder()
+    path = local_path(model_name_or_path) or embedded_encoder()
     with _load_errors(path):
         return AutoTokenizer.from_pretrained(path, revision=revision)
 

@@ -11,6 +11,7 @@ from transformers import AutoConfig
 from xlingual.data import TransferData
 from xlingual.errors import ConfigError, ModelLoadError
 from xlingual.labels import LabelSpace
+from xlingual.models.pypi_encoders import local_path
 from xlingual.tasks import Task, get_task
 
 __all__ = ["trained_label_space", "with_labels_of"]
@@ -32,7 +33,7 @@ def trained_label_space(
         ModelLoadError: There is no such model.
     """
     the_task = get_task(task) if isinstance(task, str) else task
-    path = model_name_or_path
+    path = local_path(model_name_or_path)
     if path is None:
         raise ConfigError(
             "this recipe adapts a trained classifier: give its folder with --model_name_or_path, "

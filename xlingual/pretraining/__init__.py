@@ -14,9 +14,16 @@ from xlingual.pretraining.build import (
     load_encoder,
     make_accelerator,
     start_encoder,
+    start_tokenizer,
 )
 from xlingual.pretraining.context import BatchMaker, ContextObjective
-from xlingual.pretraining.corpus import EncodedCorpus, encode_bitexts, split_held_out
+from xlingual.pretraining.corpus import (
+    EncodedCorpus,
+    distinct_sentences,
+    encode_bitexts,
+    split_held_out,
+)
+from xlingual.pretraining.distillation import DistillationLoss
 from xlingual.pretraining.encoder import (
     build_encoder,
     embed_sentences,
@@ -31,6 +38,9 @@ from xlingual.pretraining.sources import (
     sample_texts,
 )
 from xlingual.pretraining.static import contrastive_embeddings, svd_embeddings
+from xlingual.pretraining.targets import TeacherTargets, read_targets
+from xlingual.pretraining.teacher import Teacher
+from xlingual.pretraining.teacher_cache import TeacherOutputs, cached_outputs
 from xlingual.pretraining.tokenizer import train_tokenizer
 from xlingual.pretraining.training import train_context
 from xlingual.transfer.loop.continued_pretraining import continue_pretraining
@@ -41,14 +51,20 @@ __all__ = [
     "CodeSwitcher",
     "ContextObjective",
     "DictionaryEntry",
+    "DistillationLoss",
     "EncodedCorpus",
     "PretrainingSources",
     "RetrievalLog",
+    "Teacher",
+    "TeacherOutputs",
+    "TeacherTargets",
     "build_encoder",
+    "cached_outputs",
     "clean_pairs",
     "continue_pretraining",
     "contrastive_embeddings",
     "dictionary_pairs",
+    "distinct_sentences",
     "embed_sentences",
     "encode_bitexts",
     "encode_sources",
@@ -59,12 +75,14 @@ __all__ = [
     "read_bitext",
     "read_dictionary",
     "read_sources",
+    "read_targets",
     "retrieval_accuracy",
     "sample_texts",
     "save_encoder",
     "simplified_characters",
     "split_held_out",
     "start_encoder",
+    "start_tokenizer",
     "svd_embeddings",
     "train_context",
     "train_tokenizer",

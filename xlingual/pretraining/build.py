@@ -35,6 +35,7 @@ __all__ = [
     "load_encoder",
     "make_accelerator",
     "start_encoder",
+    "start_tokenizer",
 ]
 
 logger = logging.getLogger(__name__)
@@ -71,41 +72,33 @@ def load_encoder(path: str | Path) -> tuple[Encoder, PreTrainedTokenizerFast]:
     return model, tokenizer
 
 
-def start_encoder(
+def start_tokenizer(
     sources: PretrainingSources,
-    path: str | Path,
+    folder: str | Path,
     *,
-    must_exist: bool = False,
+    encoder: str | Path | None = None,
     vocab_size: int = 18_000,
     max_chinese_characters: int = 4,
-    dim: int = 256,
-    num_layers: int = 3,
-    intermediate_size: int = 512,
-    static_start: str = "svd",
-    static_steps: int = 2000,
     seed: int = 0,
-) -> tuple[Encoder, PreTrainedTokenizerFast]:
-    """Load the encoder at ``path``, or build stage 0 and save it there.
+) -> PreTrainedTokenizerFast:
+    """Load the tokenizer in ``folder``, or train one and save it there.
 
     Args:
         sources: Training pairs, dictionary and weights.
-        path: Folder or hub id to load; folder to write where there is none.
-        must_exist: Load only.
+        folder: Where the tokenizer is, or will be.
+        encoder: Folder or hub id of an encoder whose tokenizer is taken instead.
         vocab_size: Pieces of the tokenizer.
         max_chinese_characters: Longest Chinese piece.
-        dim: Width of embeddings and layers.
-        num_layers: Layers above the embeddings, without effect until stage 1 trains them.
-        intermediate_size: Width of their gated MLP.
-        static_start: ``"svd"`` or ``"random"``: start of the contrastive embeddings.
-        static_steps: Contrastive steps; 0 leaves the start as it is.
-        seed: Seed of the build.
+        seed: Seed of the sample of text.
 
     Raises:
-        ConfigError: Stage 0 is to be built and there are no pairs.
-        ModelLoadError: ``must_exist`` and nothing can be loaded.
+        ConfigError: A tokenizer is to be trained and there are no pairs.
+        ModelLoadError: The encoder has none that can be loaded.
     """
-    if must_exist or (Path(path) / "config.json").is_file():
-        return load_encoder(path)
+    if encoder is not None:
+        return load_encoder(encoder)[1]
+    if (Path(folder) / "tokenizer.json").is_file():
+        return PreTrainedTokenizerFast.from_pretrained(folder)
     if not sources.train:
         raise ConfigError(
             "a new encoder is built from sentence pairs: give --bitext or --dictionary, or "
@@ -119,7 +112,40 @@ def start_encoder(
         chinese_words={entry.simplified for entry in sources.entries} or None,
         characters=simplified_characters(sources.entries),
     )
-    corpus = encode_bitexts(sources.train, tokenizer, source_weights=sources.weights)
+    tokenizer.save_pretrained(folder)
+    return tokenizer
+
+
+def start_encoder(
+    corpus: EncodedCorpus | None,
+    tokenizer: PreTrainedTokenizerFast,
+    path: str | Path,
+    *,
+    dim: int = 256,
+    num_layers: int = 3,
+    intermediate_size: int = 512,
+    static_start: str = "svd",
+    static_steps: int = 2000,
+    seed: int = 0,
+) -> Encoder:
+    """Load the encoder at ``path``, or build stage 0 and save it there.
+
+    Args:
+        corpus: Training pairs; None to load only.
+        tokenizer: The tokenizer of the pairs.
+        path: Folder or hub id to load; folder to write where there is none.
+        dim: Width of embeddings and layers.
+        num_layers: Layers above the embeddings, without effect until stage 1 trains them.
+        intermediate_size: Width of their gated MLP.
+        static_start: ``"svd"`` or ``"random"``: start of the contrastive embeddings.
+        static_steps: Contrastive steps; 0 leaves the start as it is.
+        seed: Seed of the build.
+
+    Raises:
+        ModelLoadError: Nothing is to be built and nothing can be loaded.
+    """
+    if corpus is None or (Path(path) / "config.json").is_file():
+        return load_encoder(path)[0]
     embeddings = _start(corpus, static_start, len(tokenizer), dim, seed)
     if static_steps:
         embeddings = contrastive_embeddings(
@@ -135,7 +161,7 @@ def start_encoder(
     )
     save_encoder(model, tokenizer, path)
     # Reload, so that a resumed build starts from the very same half-precision weights.
-    return load_encoder(path)
+    return load_encoder(path)[0]
 
 
 def _start(
@@ -150,24 +176,32 @@ def _start(
 
 
 def encode_sources(
-    sources: PretrainingSources, tokenizer: PreTrainedTokenizerFast, *, max_length: int = 64
+    sources: PretrainingSources,
+    tokenizer: PreTrainedTokenizerFast,
+    *,
+    max_length: int = 64,
+    device: torch.device | str = "cpu",
 ) -> EncodedCorpus | None:
     """The training pairs as a corpus with the sources' weights, or None without any."""
     if not sources.train:
         return None
     return encode_bitexts(
         sources.train, tokenizer, source_weights=sources.weights, max_length=max_length
-    )
+    ).to(device)
 
 
 def encode_text(
-    texts: Sequence[str], tokenizer: PreTrainedTokenizerFast, *, max_length: int = 64
+    texts: Sequence[str],
+    tokenizer: PreTrainedTokenizerFast,
+    *,
+    max_length: int = 64,
+    device: torch.device | str = "cpu",
 ) -> EncodedCorpus | None:
     """Monolingual sentences as a corpus for masked prediction, or None without any."""
     if not texts:
         return None
     bitext = Bitext("monolingual", list(texts), [""] * len(texts))
-    return encode_bitexts([bitext], tokenizer, max_length=max_length)
+    return encode_bitexts([bitext], tokenizer, max_length=max_length).to(device)
 
 
 class RetrievalLog:

@@ -7,38 +7,44 @@ was killed resumes on the very pairs it would have seen.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerFast
 
 from xlingual.data.bitext import Bitext
 from xlingual.errors import ConfigError
+from xlingual.pretraining.ragged import RaggedRows
 
-__all__ = ["EncodedCorpus", "PairBatch", "encode_bitexts", "split_held_out"]
+__all__ = [
+    "EncodedCorpus",
+    "Sentences",
+    "distinct_sentences",
+    "encode_bitexts",
+    "split_held_out",
+    "token_spans",
+]
 
-Rows = list[NDArray[np.int32]]
+_BLOCK = 20_000  # sentences that are tokenised at once
 
 
 @dataclass(frozen=True)
-class PairBatch:
-    """Token ids of sentence pairs, special tokens included, not padded.
+class Sentences:
+    """The distinct sentences of a corpus: the English ones, then the Chinese ones.
 
     Attributes:
-        english: One id array for each pair.
-        chinese: The same pairs on the other side.
-        english_keys: Equal for pairs whose English sides are equal, shape ``(batch,)``.
-        chinese_keys: The same for the Chinese sides.
+        texts: The sentences.
+        num_english: How many of them are English.
+        english: Number in ``texts`` of the English side of each pair, shape ``(pairs,)``.
+        chinese: The same for the Chinese sides.
     """
 
-    english: Rows
-    chinese: Rows
-    english_keys: NDArray[np.int64]
-    chinese_keys: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.english)
+    texts: list[str]
+    num_english: int
+    english: NDArray[np.int64]
+    chinese: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -46,32 +52,28 @@ class EncodedCorpus:
     """Pairs of all sources in order of length, each with its sampling probability.
 
     Attributes:
-        english: Token ids of the English sides.
-        chinese: Token ids of the Chinese sides.
-        english_keys: Number of each distinct English sentence, shape ``(pairs,)``.
-        chinese_keys: Number of each distinct Chinese sentence, shape ``(pairs,)``.
+        tokens: Token ids of every distinct sentence, special tokens included.
+        english: Row in ``tokens`` of the English side of each pair, shape ``(pairs,)``; pairs with
+            one sentence share its row.
+        chinese: The same for the Chinese sides.
         cumulative: Cumulative sampling probability, shape ``(pairs,)``, ending in 1.
     """
 
-    english: Rows
-    chinese: Rows
-    english_keys: NDArray[np.int64]
-    chinese_keys: NDArray[np.int64]
+    tokens: RaggedRows
+    english: NDArray[np.int64]
+    chinese: NDArray[np.int64]
     cumulative: NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.english)
 
-    def take(self, indices: NDArray[np.int64]) -> PairBatch:
-        """The pairs at ``indices`` as one batch."""
-        return PairBatch(
-            [self.english[i] for i in indices],
-            [self.chinese[i] for i in indices],
-            self.english_keys[indices],
-            self.chinese_keys[indices],
-        )
+    def to(self, device: torch.device | str) -> EncodedCorpus:
+        """The same corpus with its tokens on ``device``."""
+        return replace(self, tokens=self.tokens.to(device))
 
-    def batch(self, step: int, *, batch_size: int, seed: int, window: float = 4.0) -> PairBatch:
+    def draw(
+        self, step: int, *, batch_size: int, seed: int, window: float = 4.0
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Draw the distinct pairs of batch ``step`` from one stretch of similar lengths.
 
         Without such buckets a contrastive loss learns length. The stretch holds ``window`` batches
@@ -82,12 +84,30 @@ class EncodedCorpus:
             batch_size: Pairs drawn; those drawn twice count once, so a batch may be smaller.
             seed: Seed of the run.
             window: Width of the stretch, in batches of equally likely pairs.
+
+        Returns:
+            Rows of the English sides and of the Chinese sides, both of shape ``(batch,)``.
         """
         rng = np.random.default_rng((seed, step))
         width = min(window * batch_size / len(self), 1.0)
         start = rng.uniform(0.0, 1.0 - width)
         draws = np.searchsorted(self.cumulative, start + width * rng.random(batch_size))
-        return self.take(np.unique(np.minimum(draws, len(self) - 1)))
+        pairs = np.unique(np.minimum(draws, len(self) - 1))
+        return self.english[pairs], self.chinese[pairs]
+
+
+def distinct_sentences(bitexts: Sequence[Bitext]) -> Sentences:
+    """Number the sentences of all sources in order of their first appearance."""
+    english: dict[str, int] = {}
+    chinese: dict[str, int] = {}
+    english_rows = [english.setdefault(t, len(english)) for b in bitexts for t in b.english]
+    chinese_rows = [chinese.setdefault(t, len(chinese)) for b in bitexts for t in b.chinese]
+    return Sentences(
+        [*english, *chinese],
+        len(english),
+        np.array(english_rows, dtype=np.int64),
+        np.array(chinese_rows, dtype=np.int64) + len(english),
+    )
 
 
 def encode_bitexts(
@@ -111,23 +131,42 @@ def encode_bitexts(
         ConfigError: A weight names no source, or is negative.
     """
     weights = _source_weights([bitext.name for bitext in bitexts], source_weights or {})
-    english: list[str] = [text for bitext in bitexts for text in bitext.english]
-    chinese: list[str] = [text for bitext in bitexts for text in bitext.chinese]
     probability = np.concatenate(
         [_pair_probabilities(b) * w for b, w in zip(bitexts, weights, strict=True)]
     )
-    english_rows = _encode(english, tokenizer, max_length)
-    chinese_rows = _encode(chinese, tokenizer, max_length)
-    lengths = np.array([len(e) + len(c) for e, c in zip(english_rows, chinese_rows, strict=True)])
+    sentences = distinct_sentences(bitexts)
+    tokens = RaggedRows.of_lists(_encode(sentences.texts, tokenizer, max_length))
+    lengths = tokens.lengths[sentences.english] + tokens.lengths[sentences.chinese]
     # Ties in random order: neighbours in a file are about the same thing.
     order = np.lexsort((np.random.default_rng(0).random(len(lengths)), lengths))
     return EncodedCorpus(
-        [english_rows[i] for i in order],
-        [chinese_rows[i] for i in order],
-        _keys(english)[order],
-        _keys(chinese)[order],
+        tokens,
+        sentences.english[order],
+        sentences.chinese[order],
         np.cumsum(probability[order] / probability.sum()),
     )
+
+
+def token_spans(
+    texts: Sequence[str], tokenizer: PreTrainedTokenizerFast, *, max_length: int
+) -> NDArray[np.int32]:
+    """Characters ``[start, end)`` of every token of every text, shape ``(total, 2)``.
+
+    Special tokens have the empty span ``[0, 0)``. The tokens are those of
+    :func:`encode_bitexts`, in the order of ``texts``.
+    """
+    parts = []
+    for start in range(0, len(texts), _BLOCK):
+        encoded = tokenizer(
+            list(texts[start : start + _BLOCK]),
+            truncation=True,
+            max_length=max_length,
+            return_attention_mask=False,
+            return_offsets_mapping=True,
+        )
+        flat = (offset for row in encoded["offset_mapping"] for span in row for offset in span)
+        parts.append(np.fromiter(flat, dtype=np.int32).reshape(-1, 2))
+    return np.concatenate(parts) if parts else np.empty((0, 2), dtype=np.int32)
 
 
 def split_held_out(
@@ -175,13 +214,10 @@ def _pair_probabilities(bitext: Bitext) -> NDArray[np.float64]:
     return np.asarray(weights / weights.sum())
 
 
-def _encode(texts: list[str], tokenizer: PreTrainedTokenizerFast, max_length: int) -> Rows:
+def _encode(
+    texts: list[str], tokenizer: PreTrainedTokenizerFast, max_length: int
+) -> list[list[int]]:
     encoded = tokenizer(
         texts, truncation=True, max_length=max_length, return_attention_mask=False
     ).input_ids
-    return [np.asarray(row, dtype=np.int32) for row in encoded]
-
-
-def _keys(texts: Sequence[str]) -> NDArray[np.int64]:
-    numbers: dict[str, int] = {}
-    return np.array([numbers.setdefault(text, len(numbers)) for text in texts], dtype=np.int64)
+    return list(encoded)

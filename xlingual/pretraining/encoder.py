@@ -16,9 +16,8 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from xlingual.data.batching import map_batches, sorted_batches
 from xlingual.data.bitext import Bitext
-from xlingual.pretraining.noise import pad_rows, to_tensors
+from xlingual.pretraining.ragged import RaggedRows
 from xlingual.writing import new_folder
 
 __all__ = ["build_encoder", "embed_sentences", "mean_pool", "retrieval_accuracy", "save_encoder"]
@@ -122,7 +121,7 @@ def embed_sentences(
     tokenizer: PreTrainedTokenizerFast,
     texts: Sequence[str],
     *,
-    batch_size: int = 128,
+    batch_size: int = 256,
     max_length: int = 128,
 ) -> NDArray[np.float32]:
     """Mean-pooled vectors of unit length in the order of ``texts``, shape ``(texts, dim)``.
@@ -136,21 +135,19 @@ def embed_sentences(
     """
     device = next(model.parameters()).device
     encoded = tokenizer(list(texts), truncation=True, max_length=max_length).input_ids
-    rows = [np.asarray(row, dtype=np.int32) for row in encoded]
-
-    def embed(chosen: list[int]) -> NDArray[np.float32]:
-        ids, mask = to_tensors(
-            *pad_rows([rows[i] for i in chosen], tokenizer.pad_token_id), device=device
-        )
-        pooled = mean_pool(model(input_ids=ids, attention_mask=mask).last_hidden_state, mask)
-        return nn.functional.normalize(pooled.float(), dim=-1).cpu().numpy()
-
+    rows = RaggedRows.of_lists(encoded).to(device)
+    order = np.argsort(rows.lengths, kind="stable")
     was_training = model.training
     model.eval()
-    lengths = [len(row) for row in rows]
-    vectors = map_batches(sorted_batches(lengths, batch_size=batch_size), embed)
+    vectors = []
+    for start in range(0, len(order), batch_size):
+        ids, mask = rows.padded(order[start : start + batch_size], tokenizer.pad_token_id)
+        pooled = mean_pool(model(input_ids=ids, attention_mask=mask).last_hidden_state, mask)
+        vectors.append(nn.functional.normalize(pooled.float(), dim=-1))
     model.train(was_training)
-    return np.stack(vectors)
+    in_order = np.empty((len(order), vectors[0].shape[1]), dtype=np.float32)
+    in_order[order] = torch.cat(vectors).cpu().numpy()
+    return in_order
 
 
 def retrieval_accuracy(

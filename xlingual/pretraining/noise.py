@@ -1,62 +1,42 @@
-"""Noise on token ids: padding, masking and dictionary code-switching, all from one generator."""
+"""Noise on token ids: masking and dictionary code-switching, on the device where the ids are."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from xlingual.data.dictionary import DictionaryEntry
-from xlingual.pretraining.corpus import Rows
 
-__all__ = ["CodeSwitcher", "join_pairs", "mask_for_prediction", "mask_inputs", "pad_rows"]
-
-
-def pad_rows(rows: Rows, pad_id: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Pad to the longest row.
-
-    Returns:
-        Ids and attention mask, both of shape ``(rows, length)``.
-    """
-    lengths = np.fromiter((len(row) for row in rows), dtype=np.int64, count=len(rows))
-    mask = np.arange(lengths.max()) < lengths[:, None]
-    ids = np.full(mask.shape, pad_id, dtype=np.int64)
-    ids[mask] = np.concatenate(rows)
-    return ids, mask
+__all__ = ["CodeSwitcher", "mask_for_prediction", "mask_inputs", "step_generator"]
 
 
-def join_pairs(first: Rows, second: Rows, *, max_length: int = 128) -> Rows:
-    """``[CLS] a [SEP]`` and ``[CLS] b [SEP]`` become ``[CLS] a [SEP] b [SEP]``."""
-    return [np.concatenate([a, b[1:]])[:max_length] for a, b in zip(first, second, strict=True)]
+def step_generator(seed: int, step: int, device: torch.device | str) -> torch.Generator:
+    """A generator whose draws depend on the seed and the step alone."""
+    state = np.random.SeedSequence((seed, step, 2)).generate_state(1, np.uint64)[0]
+    return torch.Generator(device).manual_seed(int(state >> np.uint64(1)))
 
 
 def mask_inputs(
-    ids: NDArray[np.int64],
-    *,
-    probability: float,
-    mask_id: int,
-    special_ids: Sequence[int],
-    rng: np.random.Generator,
-) -> NDArray[np.int64]:
+    ids: Tensor, *, probability: float, mask_id: int, special_ids: Tensor, rng: torch.Generator
+) -> Tensor:
     """Replace a share of the tokens by ``[MASK]``, special tokens excepted."""
-    chosen = (rng.random(ids.shape) < probability) & ~np.isin(ids, special_ids)
-    return np.where(chosen, mask_id, ids)
+    return torch.where(_chosen(ids, probability, special_ids, rng), mask_id, ids)
 
 
 def mask_for_prediction(
-    ids: NDArray[np.int64],
+    ids: Tensor,
     *,
     probability: float,
     mask_id: int,
     vocab_size: int,
-    special_ids: Sequence[int],
-    rng: np.random.Generator,
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    special_ids: Tensor,
+    rng: torch.Generator,
+) -> tuple[Tensor, Tensor]:
     """BERT masking (Devlin et al., 2019): of the chosen tokens 80% masked, 10% random, 10% kept.
 
     Random replacement draws from both languages, which Dufter and Schuetze (2020) found to help
@@ -65,11 +45,18 @@ def mask_for_prediction(
     Returns:
         Corrupted ids and the chosen positions, both of the shape of ``ids``.
     """
-    chosen = (rng.random(ids.shape) < probability) & ~np.isin(ids, special_ids)
-    dice = rng.random(ids.shape)
-    corrupted = np.where(chosen & (dice < 0.8), mask_id, ids)
-    random_ids = rng.integers(len(special_ids), vocab_size, ids.shape)
-    return np.where(chosen & (dice >= 0.9), random_ids, corrupted), chosen
+    chosen = _chosen(ids, probability, special_ids, rng)
+    dice = torch.rand(ids.shape, generator=rng, device=ids.device)
+    corrupted = torch.where(chosen & (dice < 0.8), mask_id, ids)
+    random_ids = torch.randint(
+        len(special_ids), vocab_size, ids.shape, generator=rng, device=ids.device
+    )
+    return torch.where(chosen & (dice >= 0.9), random_ids, corrupted), chosen
+
+
+def _chosen(ids: Tensor, probability: float, special_ids: Tensor, rng: torch.Generator) -> Tensor:
+    dice = torch.rand(ids.shape, generator=rng, device=ids.device)
+    return (dice < probability) & ~torch.isin(ids, special_ids)
 
 
 class CodeSwitcher:
@@ -82,6 +69,7 @@ class CodeSwitcher:
         entries: Dictionary, the most usual sense of an entry first.
         tokenizer: Fast tokenizer.
         max_translations: Translations kept of one token, the most often attested first.
+        device: Where the ids will be.
     """
 
     def __init__(
@@ -90,31 +78,28 @@ class CodeSwitcher:
         tokenizer: PreTrainedTokenizerFast,
         *,
         max_translations: int = 4,
+        device: torch.device | str = "cpu",
     ) -> None:
         votes: dict[int, dict[int, float]] = defaultdict(lambda: defaultdict(float))
         for chinese, english, weight in _single_tokens(entries, tokenizer):
             votes[chinese][english] += weight
             votes[english][chinese] += weight
-        self.translations = np.zeros((len(tokenizer), max_translations), dtype=np.int64)
-        self.counts = np.zeros(len(tokenizer), dtype=np.int64)
+        translations = np.zeros((len(tokenizer), max_translations), dtype=np.int64)
+        counts = np.zeros(len(tokenizer), dtype=np.int64)
         for token, candidates in votes.items():
             best = sorted(candidates, key=lambda c: (-candidates[c], c))[:max_translations]
-            self.translations[token, : len(best)] = best
-            self.counts[token] = len(best)
+            translations[token, : len(best)] = best
+            counts[token] = len(best)
+        self.translations = torch.from_numpy(translations).to(device)
+        self.counts = torch.from_numpy(counts).to(device)
 
-    def __call__(
-        self, ids: NDArray[np.int64], *, probability: float, rng: np.random.Generator
-    ) -> NDArray[np.int64]:
+    def __call__(self, ids: Tensor, *, probability: float, rng: torch.Generator) -> Tensor:
         """Switch each token that has a translation with ``probability``."""
         counts = self.counts[ids]
-        chosen = (rng.random(ids.shape) < probability) & (counts > 0)
-        pick = np.floor(rng.random(ids.shape) * counts).astype(np.int64)
-        return np.where(chosen, self.translations[ids, pick], ids)
-
-
-def to_tensors(*arrays: NDArray[np.generic], device: torch.device | str = "cpu") -> list[Tensor]:
-    """NumPy arrays as tensors on ``device``."""
-    return [torch.from_numpy(np.ascontiguousarray(array)).to(device) for array in arrays]
+        dice = torch.rand((2, *ids.shape), generator=rng, device=ids.device)
+        chosen = (dice[0] < probability) & (counts > 0)
+        pick = (dice[1] * counts).long()
+        return torch.where(chosen, self.translations[ids, pick], ids)
 
 
 def _single_tokens(

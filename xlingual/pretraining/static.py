@@ -7,22 +7,27 @@ minutes is ahead of a transformer trained from random weights for half an hour.
 from __future__ import annotations
 
 import logging
+import warnings
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.sparse.linalg import svds
 from torch import Tensor
 from torch.nn import functional as F
 from tqdm.auto import trange
 
-from xlingual.pretraining.corpus import EncodedCorpus, Rows
+from xlingual.pretraining.corpus import EncodedCorpus
+from xlingual.pretraining.noise import step_generator
+from xlingual.pretraining.ragged import RaggedRows
 from xlingual.transfer.loss.info_nce import info_nce
 
 __all__ = ["StaticTable", "contrastive_embeddings", "svd_embeddings"]
 
 logger = logging.getLogger(__name__)
+
+_OVERSAMPLING = 32  # projections beyond the singular vectors that are asked for
+_POWER_ITERATIONS = 3
 
 
 def svd_embeddings(
@@ -32,29 +37,54 @@ def svd_embeddings(
 
     One document is a sentence pair as a bag of the tokens of both sides,
     ``X[d, t] = log(1 + tf) * idf(t)``, and with :math:`X \approx U S V^\top` the embedding of a
-    token is ``idf(t) * V[t]``, so that a bag of tokens is folded in as ``X[d] V``.
+    token is ``idf(t) * V[t]``, so that a bag of tokens is folded in as ``X[d] V``. The singular
+    vectors are found by random projection (Halko et al., 2011), on the device of the corpus.
 
     Args:
         corpus: Pairs; each document is weighted by the square root of its sampling probability.
         vocab_size: Number of rows.
         dim: Number of singular vectors.
-        seed: Seed of the start vector.
+        seed: Seed of the projection.
 
     Returns:
         Embeddings of shape ``(vocab_size, dim)`` with mean square 1 over the tokens seen.
     """
-    rows = [np.concatenate(pair) for pair in zip(corpus.english, corpus.chinese, strict=True)]
-    matrix = _counts(rows, vocab_size)
+    matrix = _counts(corpus, vocab_size)
     document_frequency = np.bincount(matrix.indices, minlength=vocab_size)
-    idf = np.log((1 + len(rows)) / (1 + document_frequency)).astype(np.float32)
+    idf = np.log((1 + len(corpus)) / (1 + document_frequency)).astype(np.float32)
     matrix.data = np.log1p(matrix.data)
-    weights = np.sqrt(np.diff(corpus.cumulative, prepend=0.0) * len(rows)).astype(np.float32)
-    matrix = sparse.diags(weights) @ matrix @ sparse.diags(idf)
-    start = np.random.default_rng(seed).standard_normal(min(matrix.shape))
-    _, _, right = svds(matrix, k=dim, v0=start.astype(np.float32), solver="arpack", tol=1e-3)
-    table = np.ascontiguousarray(right.T[:, ::-1]) * idf[:, None]
+    weights = np.sqrt(np.diff(corpus.cumulative, prepend=0.0) * len(corpus)).astype(np.float32)
+    matrix = (sparse.diags(weights) @ matrix @ sparse.diags(idf)).tocsr()
+    right = _right_singular_vectors(matrix, dim, seed=seed, device=corpus.tokens.values.device)
+    table = right * idf[:, None]
     scale = np.sqrt(np.square(table[document_frequency > 0]).mean())
     return np.asarray(table / scale, dtype=np.float32)
+
+
+def _right_singular_vectors(
+    matrix: sparse.csr_matrix, dim: int, *, seed: int, device: torch.device
+) -> NDArray[np.float32]:
+    documents = _to_torch(matrix, device)
+    turned = _to_torch(matrix.T.tocsr(), device)
+    rng = torch.Generator(device).manual_seed(seed)
+    width = min(dim + _OVERSAMPLING, *matrix.shape)
+    basis = torch.randn(matrix.shape[1], width, generator=rng, device=device)
+    for _ in range(_POWER_ITERATIONS):
+        basis = torch.linalg.qr(turned @ (documents @ basis)).Q
+    _, _, rotation = torch.linalg.svd(documents @ basis, full_matrices=False)
+    return (basis @ rotation.T[:, :dim]).cpu().numpy()
+
+
+def _to_torch(matrix: sparse.csr_matrix, device: torch.device) -> Tensor:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Sparse")  # in beta; invariants unchecked
+        return torch.sparse_csr_tensor(
+            torch.from_numpy(matrix.indptr.astype(np.int64)),
+            torch.from_numpy(matrix.indices.astype(np.int64)),
+            torch.from_numpy(matrix.data),
+            size=matrix.shape,
+            device=device,
+        )
 
 
 class StaticTable(torch.nn.Module):
@@ -70,12 +100,17 @@ class StaticTable(torch.nn.Module):
         self.weight = torch.nn.Parameter(embeddings.clone())
         self.norm_eps = norm_eps
 
-    def forward(self, ids: Tensor, offsets: Tensor) -> Tensor:
-        """Mean vector of each bag, shape ``(bags, dim)``."""
+    def forward(self, ids: Tensor, weights: Tensor) -> Tensor:
+        """Weighted sums of token vectors, shape ``(bags, dim)``.
+
+        Args:
+            ids: Token ids, padded, shape ``(bags, length)``.
+            weights: Share of each token in its bag, 0 for padding, same shape.
+        """
         shape = (self.weight.shape[1],)
         table = F.layer_norm(self.weight, shape, eps=self.norm_eps)
         table = F.layer_norm(table, shape, eps=self.norm_eps)
-        return F.embedding_bag(ids, table, offsets, mode="mean")
+        return F.embedding_bag(ids, table, per_sample_weights=weights, mode="sum")
 
 
 def contrastive_embeddings(
@@ -108,23 +143,23 @@ def contrastive_embeddings(
     Returns:
         Embeddings of the same shape.
     """
-    table = StaticTable(torch.from_numpy(np.asarray(embeddings)), norm_eps=norm_eps)
+    device = corpus.tokens.values.device
+    start = torch.from_numpy(np.asarray(embeddings)).to(device)
+    table = StaticTable(start, norm_eps=norm_eps)
     optimizer = torch.optim.Adam(table.parameters(), lr=learning_rate, betas=(0.9, 0.98))
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, learning_rate, total_steps=steps + 1, pct_start=0.1, anneal_strategy="linear"
     )
     bar = trange(steps, desc="stage 0", disable=not progress)
     for step in bar:
-        rng = np.random.default_rng((seed, step, 1))
-        batch = corpus.batch(step, batch_size=batch_size, seed=seed)
-        english = table(*_bags(batch.english, token_dropout, rng))
-        chinese = table(*_bags(batch.chinese, token_dropout, rng))
+        rng = step_generator(seed, step, device)
+        english_rows, chinese_rows = corpus.draw(step, batch_size=batch_size, seed=seed)
         loss = info_nce(
-            english,
-            chinese,
+            table(*_bags(corpus.tokens, english_rows, token_dropout, rng)),
+            table(*_bags(corpus.tokens, chinese_rows, token_dropout, rng)),
             temperature=temperature,
-            source_keys=torch.from_numpy(batch.english_keys),
-            target_keys=torch.from_numpy(batch.chinese_keys),
+            source_keys=torch.from_numpy(english_rows).to(device),
+            target_keys=torch.from_numpy(chinese_rows).to(device),
         )
         optimizer.zero_grad()
         loss.backward()
@@ -133,23 +168,24 @@ def contrastive_embeddings(
         if step % 50 == 0:
             bar.set_postfix(loss=f"{loss.item():.3f}")
     logger.info("stage 0: last contrastive loss %.3f", loss.item())
-    return table.weight.detach().numpy()
+    return table.weight.detach().cpu().numpy()
 
 
-def _bags(rows: Rows, dropout: float, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    if dropout:
-        # The first token, [CLS], always stays, so no bag is empty.
-        rows = [row[np.r_[True, rng.random(len(row) - 1) >= dropout]] for row in rows]
-    lengths = np.fromiter((len(row) for row in rows), dtype=np.int64, count=len(rows))
-    offsets = np.r_[0, np.cumsum(lengths)[:-1]]
-    return torch.from_numpy(np.concatenate(rows).astype(np.int64)), torch.from_numpy(offsets)
+def _bags(
+    tokens: RaggedRows, rows: NDArray[np.int64], dropout: float, rng: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    ids, mask = tokens.padded(rows, 0)
+    is_kept = torch.rand(ids.shape, generator=rng, device=ids.device) >= dropout
+    is_kept[:, 0] = True  # [CLS] always stays, so no bag is empty
+    weights = (mask & is_kept).float()
+    return ids, weights / weights.sum(1, keepdim=True)
 
 
-def _counts(rows: Rows, vocab_size: int) -> sparse.csr_matrix:
-    lengths = np.fromiter((len(row) for row in rows), dtype=np.int64, count=len(rows))
-    indptr = np.r_[0, np.cumsum(lengths)]
-    indices = np.concatenate(rows)
-    data = np.ones(len(indices), dtype=np.float32)
-    matrix = sparse.csr_matrix((data, indices, indptr), shape=(len(rows), vocab_size))
-    matrix.sum_duplicates()
-    return matrix
+def _counts(corpus: EncodedCorpus, vocab_size: int) -> sparse.csr_matrix:
+    """Pairs by tokens: how often a token stands on either side."""
+    indices = corpus.tokens.values.cpu().numpy().copy()  # they are sorted in place below
+    indptr = np.r_[0, np.cumsum(corpus.tokens.lengths)]
+    ones = np.ones(len(indices), dtype=np.float32)
+    sentences = sparse.csr_matrix((ones, indices, indptr), shape=(len(indptr) - 1, vocab_size))
+    sentences.sum_duplicates()
+    return (sentences[corpus.english] + sentences[corpus.chinese]).tocsr()

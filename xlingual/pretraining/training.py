@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import torch
@@ -19,6 +20,8 @@ from xlingual.pretraining.context import ContextObjective, parameter_groups
 __all__ = ["latest_checkpoint", "train_context"]
 
 logger = logging.getLogger(__name__)
+
+_LOG_EVERY = 20
 
 
 def train_context(
@@ -68,7 +71,7 @@ def train_context(
     if steps < 1 or save_every < 1:
         raise ConfigError(f"steps and save_every must be >= 1, got {steps} and {save_every}")
     groups = parameter_groups(
-        objective.model,
+        objective,
         learning_rate=learning_rate,
         embedding_scale=embedding_scale,
         weight_decay=weight_decay,
@@ -86,21 +89,22 @@ def train_context(
         desc="stage 1",
         disable=not accelerator.is_main_process,
     )
-    recent: list[float] = []
+    recent: deque[Tensor] = deque(maxlen=100)
     for step in bar:
         if step == stop_after:
             break
         recent.append(
             _step(module, optimizer, schedule, batch_maker, step, accelerator, max_grad_norm)
         )
-        if step % 20 == 0:
-            bar.set_postfix(loss=f"{sum(recent[-100:]) / len(recent[-100:]):.3f}")
+        if step % _LOG_EVERY == 0:  # reading a loss waits for the GPU
+            parts = {name: f"{float(loss):.3f}" for name, loss in objective.losses.items()}
+            bar.set_postfix(loss=f"{_mean(recent):.3f}", **parts)
         if (step + 1) % save_every == 0 or step + 1 == steps:
             _save(accelerator, Path(output_dir), step + 1)
             if on_save is not None and accelerator.is_main_process:
                 on_save(step + 1)
             accelerator.wait_for_everyone()
-    return sum(recent[-100:]) / max(len(recent[-100:]), 1)
+    return _mean(recent)
 
 
 def latest_checkpoint(output_dir: str | Path) -> tuple[int, Path] | None:
@@ -121,7 +125,7 @@ def _step(
     step: int,
     accelerator: Accelerator,
     max_grad_norm: float,
-) -> float:
+) -> Tensor:
     # Processes interleave: with n of them, step k uses batches nk .. nk + n - 1.
     number = step * accelerator.num_processes + accelerator.process_index
     batch = {name: tensor.to(accelerator.device) for name, tensor in batch_maker(number).items()}
@@ -132,7 +136,11 @@ def _step(
     optimizer.step()
     schedule.step()
     optimizer.zero_grad()
-    return float(loss.detach())
+    return loss.detach()
+
+
+def _mean(losses: Collection[Tensor]) -> float:
+    return float(torch.stack(list(losses)).mean()) if losses else 0.0
 
 
 def _one_cycle(steps: int, warmup: int) -> Callable[[int], float]:

@@ -20,6 +20,7 @@ from xlingual.data.readers.sources import DataSource, looks_local, parse_sources
 from xlingual.errors import ConfigError
 from xlingual.evaluation import TransferReport
 from xlingual.models.loading import embedded_encoder
+from xlingual.models.pypi_encoders import local_path
 
 __all__ = [
     "BaseFacts",
@@ -92,6 +93,10 @@ def base_facts(model_name_or_path: str | None, revision: str | None = None) -> B
         code = "xlingual.embedded_encoder()"
         return BaseFacts(code, None, words, _card_metadata(Path(folder) / "README.md"))
     name = str(model_name_or_path)
+    if (folder := local_path(name)) != name:
+        code = f'xlingual.pypi_encoder("{name.removeprefix("pypi:")}")'
+        words = f"`{name}`, a pretrained encoder out of a package of the Python index"
+        return BaseFacts(code, None, words, _card_metadata(Path(folder) / "README.md"))
     if Path(name).exists() or not _HUB_ID.fullmatch(name):
         base = f"the local folder `{Path(name).name}`"
         code = f'"path/to/{Path(name).name}"'  # the folder's own path is nobody's business

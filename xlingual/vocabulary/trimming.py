@@ -16,6 +16,7 @@ from transformers import PreTrainedTokenizerBase
 from xlingual.data.readers.columns import Columns
 from xlingual.errors import ConfigError, DataError, ModelLoadError
 from xlingual.models.loading import load_tokenizer
+from xlingual.models.pypi_encoders import local_path
 from xlingual.vocabulary.output_folder import ID_KEYS, carry_along, read_json, write_configs
 from xlingual.vocabulary.pieces import KINDS, rebuild
 from xlingual.vocabulary.selection import Usage, count_scripts, count_usage, select_tokens
@@ -81,7 +82,7 @@ def trim_vocabulary(
         DataError: The corpus cannot be read, or a text would be cut otherwise.
         OutputError: The output is not empty, or cannot be written.
     """
-    folder, output = Path(model_folder).expanduser(), Path(output_dir).expanduser()
+    folder, output = Path(local_path(str(model_folder))).expanduser(), Path(output_dir).expanduser()
     if not languages and corpus is None:
         raise ConfigError("say what to keep: languages such as en,zh, a corpus, or both")
     if isinstance(languages, str):

@@ -237,7 +237,7 @@ def test_a_big5_file_without_a_header(model, tmp_path):
     source = tmp_path / "in.tsv"
     source.write_bytes("很喜歡這家飯店\t1\n房間太吵，睡不好\t0\n".encode("big5"))
     flags = ["--columns", "text,stars", "--encoding", "big5"]
-    predict.main([model, str(source), str(tmp_path / "out.jsonl"), *flags])
+    run_command(["predict", model, str(source), str(tmp_path / "out.jsonl"), *flags])
     rows = read(tmp_path / "out.jsonl")
     assert [(row["text"], row["stars"]) for row in rows] == [
         ("很喜歡這家飯店", "1"),

@@ -25,6 +25,7 @@ from xlingual.languages import HAN_CHARACTER
 from xlingual.models.checks import check_model
 from xlingual.models.loading import embedded_encoder, load_masked_model, load_tokenizer
 from xlingual.models.parts import count_parameters
+from xlingual.models.pypi_encoders import local_path
 from xlingual.tasks import IGNORE_INDEX
 
 __all__ = ["WholeWordCollator", "continue_pretraining", "word_numbers"]
@@ -81,7 +82,7 @@ def continue_pretraining(
     texts = [text for text in texts if text and text.strip()]
     if not texts:
         raise DataError("continued pretraining needs text; got none")
-    path = model_name_or_path or embedded_encoder()
+    path = local_path(model_name_or_path) or embedded_encoder()
     if model is None:
         model = load_masked_model(path, revision=revision)
     tokenizer = load_tokenizer(path, revision=revision)
