@@ -13,26 +13,35 @@ from typing import Any
 from xlingual.cli.exits import run_program
 from xlingual.cli.help import recipe_help
 
-__all__ = ["argument_names", "argument_types", "parse_recipe", "run_recipe"]
+__all__ = ["argument_types", "parse_recipe", "run_recipe"]
 
 Recipe = Callable[..., object]
 
 
-def argument_names(recipe: Recipe) -> list[str]:
-    """The names of the dataclasses that annotate a recipe's parameters, none of them imported.
+def declared_arguments(recipe: Recipe) -> list[Any]:
+    """The dataclasses that a recipe's parameters are annotated with, or their public names.
 
     Args:
-        recipe: A ``main`` whose parameters are annotated by dataclasses or by their public names,
-            ``DataArguments`` or ``xl.DataArguments``.
+        recipe: A ``main`` whose parameters are annotated, by dataclasses or by their names in
+            ``xlingual``: ``DataArguments``, or ``xl.DataArguments``.
     """
     kinds = [parameter.annotation for parameter in inspect.signature(recipe).parameters.values()]
-    return [k.rpartition(".")[2] if isinstance(k, str) else k.__name__ for k in kinds]
+    return [kind.rpartition(".")[2] if isinstance(kind, str) else kind for kind in kinds]
 
 
 def argument_types(recipe: Recipe) -> tuple[Any, ...]:
-    """The dataclasses whose fields are a recipe's flags."""
+    """The dataclasses whose fields are a recipe's flags: the annotations of its parameters."""
     public = importlib.import_module("xlingual")  # the package as a recipe sees it, from outside
-    return tuple(getattr(public, name) for name in argument_names(recipe))
+    return tuple(
+        getattr(public, kind) if isinstance(kind, str) else kind
+        for kind in declared_arguments(recipe)
+    )
+
+
+def own_defaults(recipe: Recipe) -> dict[str, Any]:
+    """``DEFAULTS`` of a recipe's module, and ``runs/<name of the file>`` for the result."""
+    defaults = {"output_dir": f"runs/{Path(inspect.getfile(recipe)).stem}"}
+    return defaults | dict(getattr(sys.modules[recipe.__module__], "DEFAULTS", {}))
 
 
 def parse_recipe(recipe: Recipe, argv: Sequence[str]) -> tuple[Any, ...]:
@@ -48,9 +57,8 @@ def parse_recipe(recipe: Recipe, argv: Sequence[str]) -> tuple[Any, ...]:
     from xlingual.config.parsing import parse_arguments
 
     types = argument_types(recipe)
-    defaults = dict(getattr(sys.modules[recipe.__module__], "DEFAULTS", {}))
-    if any(field.name == "output_dir" for kind in types for field in fields(kind)):
-        defaults.setdefault("output_dir", f"runs/{Path(inspect.getfile(recipe)).stem}")
+    known = {field.name for kind in types for field in fields(kind)}
+    defaults = {name: value for name, value in own_defaults(recipe).items() if name in known}
     return parse_arguments(argv, *types, **defaults)
 
 
@@ -68,6 +76,7 @@ def run_recipe(recipe: Recipe, argv: Sequence[str] | None = None) -> None:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if "-h" in arguments or "--help" in arguments:
         description = sys.modules[recipe.__module__].__doc__ or ""
-        sys.stdout.write(recipe_help(description, argument_names(recipe)))
+        types, defaults = declared_arguments(recipe), own_defaults(recipe)
+        sys.stdout.write(recipe_help(description, types, defaults=defaults))
         return
     run_program(lambda: recipe(*parse_recipe(recipe, arguments)))
