@@ -56,10 +56,10 @@ from .scores import (
     majority_baseline as majority_baseline,
     multi_label_scores as multi_label_scores,
 )
-from .target_accuracy import estimate_target_accuracy as estimate_target_accuracy
-from .transfer_report import (
+from .set_scores import (
     LabelPredictions as LabelPredictions,
     SetScores as SetScores,
-    TransferReport as TransferReport,
     score_set as score_set,
 )
+from .target_accuracy import estimate_target_accuracy as estimate_target_accuracy
+from .transfer_report import TransferReport as TransferReport

@@ -31,7 +31,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xlingual.errors import DataError
-from xlingual.evaluation.transfer_report import LabelPredictions
+from xlingual.evaluation.set_scores import LabelPredictions
 from xlingual.tasks import IGNORE_INDEX
 
 __all__ = [
