@@ -137,7 +137,7 @@ def test_a_student_of_a_teacher_holds_nothing_of_it(
     name = "model.layers.0.mlp.Wo.weight"
     assert not torch.equal(student[name], alone[name])  # it learnt something else
     assert (output / "teacher" / "tokens.npy").is_file()
-    with pytest.raises(ConfigError, match="the teacher cache .* was made with another prefix"):
+    with pytest.raises(ConfigError, match=r"the teacher cache .* was made with another prefix"):
         recipe([*arguments, "--teacher_prefix", "query: "])
 
 
