@@ -19,6 +19,7 @@ from transformers import (
     AutoTokenizer,
 )
 
+from tests.pretraining.teachers import save_teacher
 from xlingual.errors import ConfigError, DataError, ModelLoadError
 from xlingual.pretraining import embed_sentences, load_encoder, parse_weighted_paths, save_encoder
 
@@ -121,6 +122,25 @@ def test_an_encoder_is_trained_further_on_text(
     assert not torch.equal(old.state_dict()[name], new.state_dict()[name])
 
 
+def test_a_student_of_a_teacher_holds_nothing_of_it(
+    recipe: Callable[[list[str]], None], built: Path, bitext_file: Path, dictionary_file: Path,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    teacher, output = save_teacher(tmp_path / "teacher"), tmp_path / "out"
+    sources = ["--bitext", f"{bitext_file}*2", "--dictionary", str(dictionary_file)]
+    arguments = [*sources, "--output_dir", str(output), *TINY, "--teacher", str(teacher)]
+    recipe(arguments)
+    alone, student = (load_encoder(path / "encoder")[0].state_dict() for path in (built, output))
+    assert {name: tensor.shape for name, tensor in student.items()} == {
+        name: tensor.shape for name, tensor in alone.items()
+    }
+    name = "model.layers.0.mlp.Wo.weight"
+    assert not torch.equal(student[name], alone[name])  # it learnt something else
+    assert (output / "teacher" / "tokens.npy").is_file()
+    with pytest.raises(ConfigError, match=r"the teacher cache .* was made with another prefix"):
+        recipe([*arguments, "--teacher_prefix", "query: "])
+
+
 def test_saving_keeps_the_card_and_replaces_the_rest(built: Path, tmp_path: Path) -> None:
     model, tokenizer = load_encoder(built / "encoder")
     folder = tmp_path / "encoder"
@@ -154,6 +174,10 @@ def test_help_is_instant() -> None:
         (["--static_start=magic"], ConfigError, "svd, random"),
         (["--bitext", "nowhere.tsv"], ConfigError, "nowhere.tsv"),
         (["--encoder", "./nowhere"], ConfigError, "nothing to train on"),
+        (["--teacher", "./nowhere"], ConfigError, "--teacher needs sentence pairs"),
+        (["--teacher_pooling", "max"], ConfigError, "takes mean, cls; got 'max'"),
+        (["--token_weight=-1"], ConfigError, "--token_weight must be at least 0"),
+        (["--contrast_weight=0"], ConfigError, "needs a --teacher"),
     ],
 )
 def test_what_the_user_forgot_is_named(

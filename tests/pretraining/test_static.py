@@ -9,6 +9,7 @@ import pytest
 import torch
 from transformers import PreTrainedTokenizerFast
 
+from xlingual.errors import ConfigError
 from xlingual.pretraining import (
     EncodedCorpus,
     build_encoder,
@@ -66,3 +67,10 @@ def test_an_encoder_of_empty_layers_is_the_static_table(
     static = StaticTable(scaled, norm_eps=1e-5)(ids, torch.full(ids.shape, 1 / ids.numel()))
     expected = torch.nn.functional.normalize(static, dim=-1).detach().numpy()
     np.testing.assert_allclose(embed_sentences(model.model, tokenizer, [text]), expected, atol=1e-5)
+
+
+def test_more_dimensions_than_tokens(
+    corpus: EncodedCorpus, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    with pytest.raises(ConfigError, match="60 tokens do not give embeddings of width 61"):
+        svd_embeddings(corpus, vocab_size=len(tokenizer), dim=61)

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm.auto import trange
 
+from xlingual.errors import ConfigError
 from xlingual.pretraining.corpus import EncodedCorpus
 from xlingual.pretraining.noise import step_generator
 from xlingual.pretraining.ragged import RaggedRows
@@ -48,7 +49,15 @@ def svd_embeddings(
 
     Returns:
         Embeddings of shape ``(vocab_size, dim)`` with mean square 1 over the tokens seen.
+
+    Raises:
+        ConfigError: There are not as many pairs or tokens as ``dim``.
     """
+    if dim > min(len(corpus), vocab_size):
+        raise ConfigError(
+            f"{len(corpus)} pairs and {vocab_size} tokens do not give embeddings of width {dim}; "
+            "lower --dim, or start from --static_start random"
+        )
     matrix = _counts(corpus, vocab_size)
     document_frequency = np.bincount(matrix.indices, minlength=vocab_size)
     idf = np.log((1 + len(corpus)) / (1 + document_frequency)).astype(np.float32)
@@ -71,7 +80,7 @@ def _right_singular_vectors(
     basis = torch.randn(matrix.shape[1], width, generator=rng, device=device)
     for _ in range(_POWER_ITERATIONS):
         basis = torch.linalg.qr(turned @ (documents @ basis)).Q
-    _, _, rotation = torch.linalg.svd(documents @ basis, full_matrices=False)
+    _, _, rotation = torch.linalg.svd(torch.linalg.qr(documents @ basis, mode="r").R)
     return (basis @ rotation.T[:, :dim]).cpu().numpy()
 
 

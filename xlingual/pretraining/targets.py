@@ -124,13 +124,15 @@ def read_targets(
         OutputError: The cache cannot be written.
     """
     sentences = distinct_sentences(sources.train)
+    device = corpus.tokens.values.device
     outputs = cached_outputs(
         teacher,
         sentences,
         cache,
         keeps_tokens=with_tokens,
-        device=corpus.tokens.values.device,
+        device=device,
         bf16=bf16,
+        token_budget=131_072 if device.type == "cuda" else 16_384,
     )
     return TeacherTargets(
         outputs, sentences, corpus, tokenizer if with_tokens else None, max_length=max_length
