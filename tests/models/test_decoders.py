@@ -25,7 +25,7 @@ from xlingual import (
     get_task,
     load_model,
 )
-from xlingual.config.training import preset_for
+from xlingual.config.presets import preset_for
 from xlingual.errors import ModelLoadError
 from xlingual.models.adapters import add_adapter
 from xlingual.models.features import FeatureTap, output_layer

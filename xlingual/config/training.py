@@ -37,7 +37,9 @@ class TransferArguments(TransferOptions, TrainingArguments):  # type: ignore[mis
         TransferOptions.__post_init__(self)
         if str(self.resume_from_checkpoint).lower() == "false":
             self.resume_from_checkpoint = None  # transformers would take the word for a path
-        if self.report_to is not None and "," in self.report_to:
+        if not self.report_to:
+            self.report_to = "none"  # an empty list, as transformers writes it into a config
+        elif "," in self.report_to:
             names: Any = [name.strip() for name in self.report_to.split(",")]
             self.report_to = names
         check_packages(self, on_gpu=self._is_on_gpu())

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from xlingual.data.mixing import mix_domains
 from xlingual.data.readers.cleaning import find_overlap, write_rejected
 from xlingual.data.readers.columns import Columns
 from xlingual.data.readers.label_bins import parse_label_bins
-from xlingual.data.readers.loading import load_source
+from xlingual.data.readers.loading import LoadedData, load_source
 from xlingual.data.readers.sources import DataSource, parse_sources
 from xlingual.errors import ConfigError, LabelSpaceError
 from xlingual.labels import LabelSpace, parse_label_map
@@ -148,13 +149,20 @@ def load_transfer_data(
         LabelSpaceError: A target set has labels that the source does not.
     """
     task = get_task(data_args.task)
+    read = partial(
+        load_source,
+        task=task,
+        columns=Columns.of(data_args),
+        label_map=parse_label_map(data_args.label_map),
+        label_bins=parse_label_bins(data_args.label_bins),
+    )
     given = {role: spec for role in ROLES if (spec := getattr(data_args, role))}
     sources = {
         role: parse_sources(spec, default_name=role) for role, spec in given.items() if role in use
     }
     if given:
         _check_given(given, use=use, required=required)
-        sets, rejected = _read_sets(sources, data_args, task=task)
+        sets, rejected = _read_sets(sources, read)
     else:
         sets, rejected = _embedded(use, task), []
     if rejected and rejected_to is not None and PartialState().is_main_process:
@@ -202,22 +210,13 @@ def _check_given(given: Mapping[str, str], *, use: Sequence[str], required: Sequ
 
 
 def _read_sets(
-    sources: Mapping[str, Sequence[DataSource]], data_args: DataArguments, *, task: Task
+    sources: Mapping[str, Sequence[DataSource]], read: Callable[..., LoadedData]
 ) -> tuple[dict[str, Sets], list[dict[str, Any]]]:
     """The sets of all roles, and the rows that were left out."""
-    columns = Columns.of(data_args)
-    renames, bins = parse_label_map(data_args.label_map), parse_label_bins(data_args.label_bins)
     sets: dict[str, Sets] = {role: {} for role in ROLES}
     rejected: list[dict[str, Any]] = []
     for role, source in [(role, source) for role, named in sources.items() for source in named]:
-        loaded = load_source(
-            source,
-            task=task,
-            columns=columns,
-            label_map=renames,
-            label_bins=bins,
-            labels="drop" if role == "target_unlabeled" else "required",
-        )
+        loaded = read(source, labels="drop" if role == "target_unlabeled" else "required")
         sets[role][source.name] = loaded.dataset
         rejected += loaded.rejected
     return sets, rejected

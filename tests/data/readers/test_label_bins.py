@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from xlingual import load_transfer_data
+from xlingual import DataArguments, load_transfer_data
 from xlingual.data.readers.label_bins import bin_of, parse_label_bins
 from xlingual.errors import ConfigError, LabelSpaceError
 
@@ -53,9 +53,8 @@ def write(path: Path, labels: list[object]) -> str:
 
 
 def load(source: str, target: str, **options: str | None):
-    return load_transfer_data(
-        use=["source_train", "target_test"], source_train=source, target_test=target, **options
-    )
+    data_args = DataArguments(source_train=source, target_test=target, **options)
+    return load_transfer_data(data_args, use=["source_train", "target_test"])
 
 
 @pytest.mark.parametrize(
