@@ -1,4 +1,4 @@
-"""Full fine-tuning, LoRA and a frozen encoder, zero-shot and supervised, side by side.
+"""Full fine-tuning, adapters and a frozen encoder, zero-shot and supervised, side by side.
 
     python benchmarks/adaptation.py --data DATA --seeds 0 1 2 --results results.jsonl
 
@@ -11,41 +11,43 @@ in JSON Lines; zero-shot trains on English, supervised on the Chinese labels alo
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from processes import run_recipe
 from results import read_rows
-
-RECIPE = Path(__file__).parent.parent / "recipes" / "zero_shot.py"
 
 TASKS = {
     "reviews (hotel)": {
         "zero-shot": ("reviews/en.train.jsonl", "reviews/en.dev.jsonl"),
         "supervised": ("reviews/zh_hotel.train.jsonl", "reviews/zh_hotel.dev.jsonl"),
         "test": "reviews/zh_hotel.test.jsonl",
-        "flags": ["--num_train_epochs", "2"],
+        "flags": [],
     },
     "topic": {
         "zero-shot": ("topic/en.train.jsonl", "topic/en.dev.jsonl"),
         "supervised": ("topic/zh.train.jsonl", "topic/zh.dev.jsonl"),
         "test": "topic/zh.test.jsonl",
-        "flags": ["--num_train_epochs", "10"],
+        "flags": [],
     },
     "nli (xnli)": {
         "zero-shot": ("nli/en.train.jsonl,nli/en_sick.train.jsonl", "nli/en_xnli.dev.jsonl"),
         "supervised": ("nli/zh_ocnli.train.jsonl", "nli/zh_ocnli.test.jsonl"),
         "test": "nli/zh_xnli.dev.jsonl",
-        "flags": ["--num_train_epochs", "3", "--task", "pair"],
+        "flags": ["--task", "pair"],
     },
 }
 MODES = {
     "full": ["--freeze_embeddings", "false"],
     "full, frozen embeddings": ["--freeze_embeddings", "true"],
     "LoRA": ["--adapter", "lora"],
+    "DoRA": ["--adapter", "dora"],
+    "IA3": ["--adapter", "ia3"],
     "frozen encoder": ["--freeze_encoder", "true"],
 }
 
@@ -58,46 +60,49 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--modes", nargs="+", default=list(MODES))
     parser.add_argument("--tasks", nargs="+", default=list(TASKS))
-    parser.add_argument("--max_train_rows", type=int, help="train on a sample of so many rows")
+    parser.add_argument("--max_train_rows", type=int, help="train on a sample of this many rows")
+    parser.add_argument("--num_workers", type=int, default=1, help="runs at a time")
     parser.add_argument("--model", help="encoder folder or hub id; default: the embedded one")
     arguments = parser.parse_args()
     results = Path(arguments.results)
     done = {_key(row): row for row in read_rows(results)}
-    for seed in arguments.seeds:
-        for task in arguments.tasks:
-            for labels in ("zero-shot", "supervised"):
-                for mode in arguments.modes:
-                    cell = {"task": task, "labels": labels, "mode": mode, "seed": seed}
-                    if _key(cell) not in done:
-                        row = cell | run(cell, arguments)
-                        done[_key(cell)] = row
-                        with results.open("a", encoding="utf-8") as file:
-                            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    cells = [
+        {"task": task, "labels": labels, "mode": mode, "seed": seed}
+        for seed, task, labels, mode in itertools.product(
+            arguments.seeds, arguments.tasks, ("zero-shot", "supervised"), arguments.modes
+        )
+    ]
+    missing = [cell for cell in cells if _key(cell) not in done]
+    with ThreadPoolExecutor(arguments.num_workers) as pool:
+        found = pool.map(lambda cell: run(cell, arguments), missing)
+        for cell, row in zip(missing, found, strict=True):
+            if row is not None:
+                done[_key(cell)] = cell | row
+                with results.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(cell | row, ensure_ascii=False) + "\n")
     print("\n".join(table(list(done.values()))))
 
 
-def run(cell: dict, arguments: argparse.Namespace) -> dict:
+def run(cell: dict, arguments: argparse.Namespace) -> dict | None:
     """One training in a process of its own."""
     settings, data = TASKS[cell["task"]], Path(arguments.data)
     train, validation = (
         ",".join(str(data / name) for name in names.split(","))
         for names in settings[cell["labels"]]
     )
+    flags = [
+        *("--source_train", train, "--source_validation", validation),
+        *("--target_test", str(data / settings["test"]), "--seed", str(cell["seed"])),
+        *("--save_strategy", "no", "--disable_tqdm", "true"),
+        *settings["flags"],
+        *MODES[cell["mode"]],
+        *(("--model_name_or_path", arguments.model) if arguments.model else ()),
+        *(("--max_train_rows", str(n)) if (n := arguments.max_train_rows) else ()),
+    ]
     with tempfile.TemporaryDirectory() as folder:
-        command = [
-            *(sys.executable, str(RECIPE), "--output_dir", folder, "--overwrite_output", "true"),
-            *("--source_train", train, "--source_validation", validation),
-            *("--target_test", str(data / settings["test"]), "--seed", str(cell["seed"])),
-            *("--save_strategy", "no", "--disable_tqdm", "true"),
-            *settings["flags"],
-            *MODES[cell["mode"]],
-            *(("--model_name_or_path", arguments.model) if arguments.model else ()),
-            *(("--max_train_rows", str(n)) if (n := arguments.max_train_rows) else ()),
-        ]
-        finished = subprocess.run(command, capture_output=True, text=True, check=False)
-        if finished.returncode:
-            sys.exit(f"{' '.join(command)}\n{finished.stderr[-3000:]}")
-        found = json.loads((Path(folder) / "all_results.json").read_text(encoding="utf-8"))
+        found = run_recipe("zero_shot", flags, output_dir=Path(folder, "out"))
+    if found is None:
+        return None
     keys = (
         *("eval_zh_accuracy", "eval_zh_macro_f1", "eval_en_accuracy", "eval_zh_majority_accuracy"),
         *("trainable_parameters", "train_runtime", "peak_memory_mib"),

@@ -18,6 +18,8 @@ class Preset:
     head_learning_rate: float | None
     freeze_embeddings: bool
     adapter: str = "none"
+    min_epochs: float = 3
+    min_steps: int = 200
 
 
 # By parameters of the encoder without its embeddings. Base and large: the usual recipe for XLM-R
@@ -31,7 +33,6 @@ _PRESETS = (
     (350_000_000, Preset("large", 1e-5, 2e-4, None, False)),
     (float("inf"), Preset("very large", 1e-5, 2e-4, None, False, adapter="lora")),
 )
-_ENOUGH_STEPS = 200
 
 
 def preset_for(num_parameters: int) -> Preset:
@@ -39,10 +40,17 @@ def preset_for(num_parameters: int) -> Preset:
     return next(preset for limit, preset in _PRESETS if num_parameters <= limit)
 
 
-def enough_epochs(steps_per_epoch: float, *, most: float = 20) -> float:
-    """At least three epochs, or as many as it takes to make 200 steps, up to ``most``.
+def enough_epochs(
+    steps_per_epoch: float,
+    *,
+    min_epochs: float = 3,
+    min_steps: int = 200,
+    most: float = 20,
+) -> float:
+    """At least ``min_epochs``, or as many as it takes to make ``min_steps``, up to ``most``.
 
     Three epochs over a few hundred rows stop long before the model has converged; it is steps that
     count (Mosbach et al. 2021, Zhang et al. 2021, on BERT with little data).
     """
-    return float(min(most, max(3, math.ceil(_ENOUGH_STEPS / max(1, steps_per_epoch)))))
+    enough = math.ceil(min_steps / max(1, steps_per_epoch))
+    return float(min(most, max(min_epochs, enough)))

@@ -120,4 +120,8 @@ class TransferArguments(TransferOptions, TrainingArguments):  # type: ignore[mis
             )
         if self.num_train_epochs is None:
             rows_per_step = self.train_batch_size * self.gradient_accumulation_steps
-            self.num_train_epochs = enough_epochs(num_rows / (rows_per_step * self.world_size))
+            self.num_train_epochs = enough_epochs(
+                num_rows / (rows_per_step * self.world_size),
+                min_epochs=preset.min_epochs,
+                min_steps=preset.min_steps,
+            )
