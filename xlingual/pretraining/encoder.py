@@ -18,7 +18,7 @@ from transformers import (
 
 from xlingual.data.bitext import Bitext
 from xlingual.errors import OutputError
-from xlingual.pretraining.ragged import RaggedRows
+from xlingual.pretraining.ragged import tokenise
 
 __all__ = ["build_encoder", "embed_sentences", "mean_pool", "retrieval_accuracy", "save_encoder"]
 
@@ -140,8 +140,7 @@ def embed_sentences(
         max_length: Tokens kept of each sentence.
     """
     device = next(model.parameters()).device
-    encoded = tokenizer(list(texts), truncation=True, max_length=max_length).input_ids
-    rows = RaggedRows.of_lists(encoded).to(device)
+    rows = tokenise(texts, tokenizer, max_length=max_length)[0].to(device)
     order = np.argsort(rows.lengths, kind="stable")
     was_training = model.training
     model.eval()
