@@ -148,16 +148,18 @@ class Builder:
             self.shared.clear()  # before the new ones need the memory
             tokenizer = self.tokenizer(variant)
             corpus = pt.encode_sources(
-                self.sources, tokenizer, max_length=variant.max_length, device=self.device
+                self.sources,
+                tokenizer,
+                max_length=variant.max_length,
+                with_spans=True,
+                device=self.device,
             )
             logging.info("encoded %d pairs with %d pieces", len(corpus), len(tokenizer))
             targets = pt.read_targets(
                 self.teacher,
                 self.sources,
                 corpus,
-                tokenizer,
                 self.folder / "teacher",
-                max_length=variant.max_length,
                 bf16=self.accelerator.mixed_precision == "bf16",
             )
             logging.info("targets are ready")

@@ -49,7 +49,8 @@ def main(args: PretrainEncoderArguments) -> None:
             seed=args.seed,
         )
         read = {"max_length": args.max_length, "device": accelerator.device}
-        corpus = pt.encode_sources(sources, tokenizer, **read)
+        has_token_targets = args.teacher is not None and args.token_weight > 0
+        corpus = pt.encode_sources(sources, tokenizer, with_spans=has_token_targets, **read)
         model = pt.start_encoder(
             None if args.encoder else corpus,
             tokenizer,
@@ -67,10 +68,7 @@ def main(args: PretrainEncoderArguments) -> None:
                 pt.Teacher(args.teacher, prefix=args.teacher_prefix, pooling=args.teacher_pooling),
                 sources,
                 corpus,
-                tokenizer,
                 args.teacher_cache or output / "teacher",
-                with_tokens=args.token_weight > 0,
-                max_length=args.max_length,
                 bf16=accelerator.mixed_precision == "bf16",
             )
             distillation = pt.DistillationLoss(

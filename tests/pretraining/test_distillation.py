@@ -81,7 +81,7 @@ def targets(
     folder = tmp_path_factory.mktemp("teacher")
     sentences = distinct_sentences([BITEXT])
     outputs = cached_outputs(Teacher(save_teacher(folder)), sentences, folder / "cache")
-    return TeacherTargets(outputs, sentences, encode_bitexts([BITEXT], tokenizer), tokenizer)
+    return TeacherTargets(outputs, sentences, encode_bitexts([BITEXT], tokenizer, with_spans=True))
 
 
 def _train(

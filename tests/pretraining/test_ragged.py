@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from transformers import PreTrainedTokenizerFast
 
-from xlingual.pretraining.ragged import RaggedRows
+from xlingual.pretraining.ragged import RaggedRows, tokenise
 
-ROWS = RaggedRows.of_lists([[2, 7, 3], [2, 3], [2, 9, 8, 3]])
+ROWS = RaggedRows(torch.tensor([2, 7, 3, 2, 3, 2, 9, 8, 3]), np.array([3, 2, 4]))
 
 
 def test_padding_keeps_rows_and_masks_the_rest() -> None:
@@ -28,3 +29,15 @@ def test_rows_of_vectors() -> None:
     vectors = torch.arange(10.0).reshape(5, 2)
     found, _ = RaggedRows(vectors, np.array([2, 3])).padded(np.array([1, 0]), 0)
     assert found.tolist() == [[[4, 5], [6, 7], [8, 9]], [[0, 1], [2, 3], [0, 0]]]
+
+
+def test_texts_become_rows_with_their_spans(tokenizer: PreTrainedTokenizerFast) -> None:
+    texts = ["I like the room.", "", "我喜欢书。"]
+    rows, spans = tokenise(texts, tokenizer, max_length=64, with_spans=True)
+    assert spans is not None
+    assert rows.lengths.tolist() == [len(tokenizer(text).input_ids) for text in texts]
+    ids, _ = rows.padded(np.array([2]), 0)
+    assert ids[0].tolist() == tokenizer(texts[2]).input_ids
+    chinese = spans[-int(rows.lengths[2]) :].tolist()
+    assert chinese == [[0, 0], [0, 1], [1, 2], [2, 3], [3, 4], [4, 5], [0, 0]]
+    assert tokenise(texts, tokenizer, max_length=64)[1] is None

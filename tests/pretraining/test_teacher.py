@@ -169,8 +169,8 @@ def test_targets_are_without_the_mean_of_their_language(
     folder: Path, sentences: Sentences, tokenizer: PreTrainedTokenizerFast, tmp_path: Path
 ) -> None:
     outputs = cached_outputs(Teacher(folder), sentences, tmp_path)
-    corpus = encode_bitexts([BITEXT], tokenizer)
-    targets = TeacherTargets(outputs, sentences, corpus, tokenizer)
+    corpus = encode_bitexts([BITEXT], tokenizer, with_spans=True)
+    targets = TeacherTargets(outputs, sentences, corpus)
     chinese = sentences.num_english + 3
     batch = targets(np.array([2, chinese]))
     for number, (row, part) in enumerate(

@@ -180,13 +180,18 @@ def encode_sources(
     tokenizer: PreTrainedTokenizerFast,
     *,
     max_length: int = 64,
+    with_spans: bool = False,
     device: torch.device | str = "cpu",
 ) -> EncodedCorpus | None:
     """The training pairs as a corpus with the sources' weights, or None without any."""
     if not sources.train:
         return None
     return encode_bitexts(
-        sources.train, tokenizer, source_weights=sources.weights, max_length=max_length
+        sources.train,
+        tokenizer,
+        source_weights=sources.weights,
+        max_length=max_length,
+        with_spans=with_spans,
     ).to(device)
 
 

@@ -16,7 +16,7 @@ from transformers import PreTrainedTokenizerFast
 
 from xlingual.data.bitext import Bitext
 from xlingual.errors import ConfigError
-from xlingual.pretraining.ragged import RaggedRows
+from xlingual.pretraining.ragged import RaggedRows, tokenise
 
 __all__ = [
     "EncodedCorpus",
@@ -24,10 +24,7 @@ __all__ = [
     "distinct_sentences",
     "encode_bitexts",
     "split_held_out",
-    "token_spans",
 ]
-
-_BLOCK = 20_000  # sentences that are tokenised at once
 
 
 @dataclass(frozen=True)
@@ -57,12 +54,15 @@ class EncodedCorpus:
             one sentence share its row.
         chinese: The same for the Chinese sides.
         cumulative: Cumulative sampling probability, shape ``(pairs,)``, ending in 1.
+        spans: Characters ``[start, end)`` of every token in its sentence, shape ``(total, 2)``, in
+            the order of ``tokens``; None where they were not asked for.
     """
 
     tokens: RaggedRows
     english: NDArray[np.int64]
     chinese: NDArray[np.int64]
     cumulative: NDArray[np.float64]
+    spans: NDArray[np.int32] | None = None
 
     def __len__(self) -> int:
         return len(self.english)
@@ -116,6 +116,7 @@ def encode_bitexts(
     *,
     source_weights: Mapping[str, float] | None = None,
     max_length: int = 64,
+    with_spans: bool = False,
 ) -> EncodedCorpus:
     """Tokenise pairs and give each its sampling probability.
 
@@ -126,6 +127,7 @@ def encode_bitexts(
             not named weighs 1. Weights go by source and not by size: the largest source is
             seldom the most useful.
         max_length: Tokens kept of each side.
+        with_spans: Keep which characters the tokens stand for, which aligns them with a teacher's.
 
     Raises:
         ConfigError: A weight names no source, or is negative.
@@ -135,7 +137,9 @@ def encode_bitexts(
         [_pair_probabilities(b) * w for b, w in zip(bitexts, weights, strict=True)]
     )
     sentences = distinct_sentences(bitexts)
-    tokens = RaggedRows.of_lists(_encode(sentences.texts, tokenizer, max_length))
+    tokens, spans = tokenise(
+        sentences.texts, tokenizer, max_length=max_length, with_spans=with_spans
+    )
     lengths = tokens.lengths[sentences.english] + tokens.lengths[sentences.chinese]
     # Ties in random order: neighbours in a file are about the same thing.
     order = np.lexsort((np.random.default_rng(0).random(len(lengths)), lengths))
@@ -144,29 +148,8 @@ def encode_bitexts(
         sentences.english[order],
         sentences.chinese[order],
         np.cumsum(probability[order] / probability.sum()),
+        spans,
     )
-
-
-def token_spans(
-    texts: Sequence[str], tokenizer: PreTrainedTokenizerFast, *, max_length: int
-) -> NDArray[np.int32]:
-    """Characters ``[start, end)`` of every token of every text, shape ``(total, 2)``.
-
-    Special tokens have the empty span ``[0, 0)``. The tokens are those of
-    :func:`encode_bitexts`, in the order of ``texts``.
-    """
-    parts = []
-    for start in range(0, len(texts), _BLOCK):
-        encoded = tokenizer(
-            list(texts[start : start + _BLOCK]),
-            truncation=True,
-            max_length=max_length,
-            return_attention_mask=False,
-            return_offsets_mapping=True,
-        )
-        flat = (offset for row in encoded["offset_mapping"] for span in row for offset in span)
-        parts.append(np.fromiter(flat, dtype=np.int32).reshape(-1, 2))
-    return np.concatenate(parts) if parts else np.empty((0, 2), dtype=np.int32)
 
 
 def split_held_out(
@@ -212,12 +195,3 @@ def _source_weights(names: Sequence[str], given: Mapping[str, float]) -> list[fl
 def _pair_probabilities(bitext: Bitext) -> NDArray[np.float64]:
     weights = np.asarray(bitext.pair_weights or [1.0] * len(bitext), dtype=np.float64)
     return np.asarray(weights / weights.sum())
-
-
-def _encode(
-    texts: list[str], tokenizer: PreTrainedTokenizerFast, max_length: int
-) -> list[list[int]]:
-    encoded = tokenizer(
-        texts, truncation=True, max_length=max_length, return_attention_mask=False
-    ).input_ids
-    return list(encoded)

@@ -17,7 +17,7 @@ from transformers import (
 )
 
 from xlingual.data.bitext import Bitext
-from xlingual.pretraining.ragged import RaggedRows
+from xlingual.pretraining.ragged import tokenise
 from xlingual.writing import new_folder
 
 __all__ = ["build_encoder", "embed_sentences", "mean_pool", "retrieval_accuracy", "save_encoder"]
@@ -134,8 +134,7 @@ def embed_sentences(
         max_length: Tokens kept of each sentence.
     """
     device = next(model.parameters()).device
-    encoded = tokenizer(list(texts), truncation=True, max_length=max_length).input_ids
-    rows = RaggedRows.of_lists(encoded).to(device)
+    rows = tokenise(texts, tokenizer, max_length=max_length)[0].to(device)
     order = np.argsort(rows.lengths, kind="stable")
     was_training = model.training
     model.eval()

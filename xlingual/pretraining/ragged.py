@@ -8,8 +8,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from transformers import PreTrainedTokenizerFast
 
-__all__ = ["RaggedRows"]
+__all__ = ["RaggedRows", "tokenise"]
+
+_BLOCK = 20_000  # sentences that are tokenised at once
 
 
 class RaggedRows:
@@ -27,13 +30,6 @@ class RaggedRows:
         starts = np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int64)
         self._starts = torch.from_numpy(starts).to(values.device)
         self._lengths = torch.from_numpy(lengths).to(values.device)
-
-    @classmethod
-    def of_lists(cls, rows: Sequence[Sequence[int]]) -> RaggedRows:
-        """Rows of token ids."""
-        lengths = np.fromiter((len(row) for row in rows), dtype=np.int64, count=len(rows))
-        flat = np.fromiter((i for row in rows for i in row), dtype=np.int32, count=lengths.sum())
-        return cls(torch.from_numpy(flat), lengths)
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -91,3 +87,41 @@ class RaggedRows:
             found = found.long()
         mask = mask.reshape(*mask.shape, *[1] * (found.ndim - mask.ndim))
         return torch.where(mask, found, torch.full_like(found[:1, :1], fill))
+
+
+def tokenise(
+    texts: Sequence[str],
+    tokenizer: PreTrainedTokenizerFast,
+    *,
+    max_length: int,
+    with_spans: bool = False,
+) -> tuple[RaggedRows, NDArray[np.int32] | None]:
+    """Token ids of the texts, special tokens included.
+
+    Args:
+        texts: Sentences.
+        tokenizer: Fast tokenizer.
+        max_length: Tokens kept of each.
+        with_spans: Say which characters the tokens stand for.
+
+    Returns:
+        The ids, and characters ``[start, end)`` of every token in its text, shape ``(total, 2)``,
+        ``[0, 0)`` for special tokens; None if they were not asked for.
+    """
+    ids, lengths, spans = [], [], []
+    for start in range(0, len(texts), _BLOCK):
+        encoded = tokenizer(
+            list(texts[start : start + _BLOCK]),
+            truncation=True,
+            max_length=max_length,
+            return_attention_mask=False,
+            return_offsets_mapping=with_spans,
+        )
+        rows = encoded["input_ids"]
+        lengths.append(np.fromiter((len(row) for row in rows), dtype=np.int64))
+        ids.append(np.fromiter((i for row in rows for i in row), dtype=np.int32))
+        if with_spans:
+            ends = (end for row in encoded["offset_mapping"] for span in row for end in span)
+            spans.append(np.fromiter(ends, dtype=np.int32))
+    rows_of_ids = RaggedRows(torch.from_numpy(np.concatenate(ids)), np.concatenate(lengths))
+    return rows_of_ids, np.concatenate(spans).reshape(-1, 2) if with_spans else None

@@ -9,14 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
-from transformers import PreTrainedTokenizerFast
 
 from xlingual.pretraining.alignment import align_tokens
 from xlingual.pretraining.corpus import (
     EncodedCorpus,
     Sentences,
     distinct_sentences,
-    token_spans,
 )
 from xlingual.pretraining.ragged import RaggedRows
 from xlingual.pretraining.sources import PretrainingSources
@@ -38,30 +36,24 @@ class TeacherTargets:
     Args:
         outputs: What the teacher says of each distinct sentence.
         sentences: These sentences.
-        corpus: The same sentences, as the student reads them.
-        tokenizer: Tokenizer of the student; None where no token targets are wanted.
-        max_length: Tokens that the student reads of a sentence.
+        corpus: The same sentences, as the student reads them; with the spans of its tokens there
+            are token targets too.
     """
 
     def __init__(
-        self,
-        outputs: TeacherOutputs,
-        sentences: Sentences,
-        corpus: EncodedCorpus,
-        tokenizer: PreTrainedTokenizerFast | None = None,
-        *,
-        max_length: int = 64,
+        self, outputs: TeacherOutputs, sentences: Sentences, corpus: EncodedCorpus
     ) -> None:
         device = corpus.tokens.values.device
         self.num_english = sentences.num_english
         self.pooled = torch.from_numpy(outputs.pooled).to(device)
         self.pooled_means = _means(outputs.pooled, self.num_english).to(device)
         self.tokens: RaggedRows | None = None
-        if tokenizer is None or outputs.tokens is None:
+        if corpus.spans is None or outputs.tokens is None:
             return
-        spans = token_spans(sentences.texts, tokenizer, max_length=max_length)
         student, teacher = align_tokens(
-            sentences.texts, (spans, corpus.tokens.lengths), (outputs.spans, outputs.lengths)
+            sentences.texts,
+            (corpus.spans, corpus.tokens.lengths),
+            (outputs.spans, outputs.lengths),
         )
         self.student_chunks = RaggedRows(torch.from_numpy(student), corpus.tokens.lengths)
         self.student_chunks = self.student_chunks.to(device)
@@ -99,11 +91,8 @@ def read_targets(
     teacher: Teacher,
     sources: PretrainingSources,
     corpus: EncodedCorpus,
-    tokenizer: PreTrainedTokenizerFast,
     cache: str | Path,
     *,
-    with_tokens: bool = True,
-    max_length: int = 64,
     bf16: bool = False,
 ) -> TeacherTargets:
     """The targets of a teacher for the training pairs, computed on the device of the corpus.
@@ -111,11 +100,9 @@ def read_targets(
     Args:
         teacher: The teacher.
         sources: Training pairs.
-        corpus: The same pairs, as the student reads them.
-        tokenizer: Tokenizer of the student.
+        corpus: The same pairs, as the student reads them; with the spans of its tokens there are
+            token targets too.
         cache: Folder of the teacher's outputs; what is not there yet is computed.
-        with_tokens: Whether there are targets of tokens too.
-        max_length: Tokens that the student reads of a sentence.
         bf16: Run the teacher in bfloat16.
 
     Raises:
@@ -129,14 +116,12 @@ def read_targets(
         teacher,
         sentences,
         cache,
-        keeps_tokens=with_tokens,
+        keeps_tokens=corpus.spans is not None,
         device=device,
         bf16=bf16,
         token_budget=131_072 if device.type == "cuda" else 16_384,
     )
-    return TeacherTargets(
-        outputs, sentences, corpus, tokenizer if with_tokens else None, max_length=max_length
-    )
+    return TeacherTargets(outputs, sentences, corpus)
 
 
 def _means(vectors: NDArray[np.float16], num_english: int) -> Tensor:

@@ -18,11 +18,10 @@ from transformers import AutoModel, AutoTokenizer, PreTrainedTokenizerFast
 from xlingual.errors import ConfigError, ModelLoadError
 from xlingual.models.pypi_encoders import local_path
 from xlingual.pretraining.encoder import mean_pool
-from xlingual.pretraining.ragged import RaggedRows
+from xlingual.pretraining.ragged import RaggedRows, tokenise
 
 __all__ = ["Teacher", "TeacherTokens"]
 
-_BLOCK = 20_000  # sentences that are tokenised at once
 _SAMPLE = 2_000  # sentences of a language that say whether the teacher reads it
 _MAX_UNKNOWN = 0.05
 _MAX_TOKENS_PER_CHARACTER = 1.5
@@ -120,34 +119,22 @@ class Teacher:
 
     def tokenise(self, texts: Sequence[str]) -> TeacherTokens:
         """Tokens of the texts with the prefix, and which characters they stand for."""
-        blocks = [
-            self._tokenise_block([self.prefix + text for text in texts[at : at + _BLOCK]])
-            for at in range(0, len(texts), _BLOCK)
-        ]
-        flat, lengths, spans = (np.concatenate(part) for part in zip(*blocks, strict=True))
+        ids, spans = tokenise(
+            [self.prefix + text for text in texts],
+            self.tokenizer,
+            max_length=self.max_length,
+            with_spans=True,
+        )
+        assert spans is not None
         spans = spans - len(self.prefix)
         is_content = spans[:, 1] > np.maximum(spans[:, 0], 0)
-        content = np.add.reduceat(is_content, np.cumsum(lengths) - lengths, dtype=np.int64)
+        starts = np.cumsum(ids.lengths) - ids.lengths
         return TeacherTokens(
-            RaggedRows(torch.from_numpy(flat), lengths),
-            RaggedRows(torch.from_numpy(is_content), lengths),
+            ids,
+            RaggedRows(torch.from_numpy(is_content), ids.lengths),
             np.maximum(spans[is_content], 0),
-            content,
+            np.add.reduceat(is_content, starts, dtype=np.int64),
         )
-
-    def _tokenise_block(self, texts: list[str]) -> tuple[NDArray[Any], ...]:
-        encoded = self.tokenizer(
-            texts,
-            truncation=True,
-            max_length=self.max_length,
-            return_offsets_mapping=True,
-            return_attention_mask=False,
-        )
-        ids = encoded.input_ids
-        lengths = np.fromiter((len(row) for row in ids), dtype=np.int64)
-        flat = np.fromiter((i for row in ids for i in row), dtype=np.int32)
-        offsets = (end for row in encoded["offset_mapping"] for span in row for end in span)
-        return flat, lengths, np.fromiter(offsets, dtype=np.int32).reshape(-1, 2)
 
     @torch.no_grad()
     def encode(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
