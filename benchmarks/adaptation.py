@@ -27,19 +27,19 @@ TASKS = {
         "zero-shot": ("reviews/en.train.jsonl", "reviews/en.dev.jsonl"),
         "supervised": ("reviews/zh_hotel.train.jsonl", "reviews/zh_hotel.dev.jsonl"),
         "test": "reviews/zh_hotel.test.jsonl",
-        "flags": [],
+        "flags": ["--num_train_epochs", "2"],
     },
     "topic": {
         "zero-shot": ("topic/en.train.jsonl", "topic/en.dev.jsonl"),
         "supervised": ("topic/zh.train.jsonl", "topic/zh.dev.jsonl"),
         "test": "topic/zh.test.jsonl",
-        "flags": [],
+        "flags": ["--num_train_epochs", "10"],
     },
     "nli (xnli)": {
         "zero-shot": ("nli/en.train.jsonl,nli/en_sick.train.jsonl", "nli/en_xnli.dev.jsonl"),
         "supervised": ("nli/zh_ocnli.train.jsonl", "nli/zh_ocnli.test.jsonl"),
         "test": "nli/zh_xnli.dev.jsonl",
-        "flags": ["--task", "pair"],
+        "flags": ["--num_train_epochs", "3", "--task", "pair"],
     },
 }
 MODES = {

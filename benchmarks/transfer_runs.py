@@ -25,7 +25,7 @@ def reviews(domain: str, dev: str | None = None) -> dict:
         "group": "reviews", "source": "reviews/en.train.jsonl",
         "source_dev": "reviews/en.dev.jsonl",
         "target": f"reviews/zh_{domain}.train.jsonl", "target_dev": dev,
-        "test": f"reviews/zh_{domain}.test.jsonl", "flags": [],
+        "test": f"reviews/zh_{domain}.test.jsonl", "flags": ["--num_train_epochs", "2"],
     }  # fmt: skip
 
 
@@ -39,14 +39,14 @@ DOMAINS = {
     "topic": {
         "group": "topic", "source": "topic/en.train.jsonl", "source_dev": "topic/en.dev.jsonl",
         "target": "topic/zh.train.jsonl", "target_dev": "topic/zh.dev.jsonl",
-        "test": "topic/zh.test.jsonl", "flags": [],
+        "test": "topic/zh.test.jsonl", "flags": ["--num_train_epochs", "10"],
         "translations": "topic/zh.train.jsonl",  # row by row, by people
     },
     "nli": {
         "group": "nli", "source": "nli/en.train.jsonl,nli/en_sick.train.jsonl",
         "source_dev": "nli/en_xnli.dev.jsonl",
         "target": "nli/zh_ocnli.train.jsonl", "target_dev": "nli/zh_ocnli.test.jsonl",
-        "test": "nli/zh_xnli.dev.jsonl", "flags": ["--task", "pair"],
+        "test": "nli/zh_xnli.dev.jsonl", "flags": ["--num_train_epochs", "3", "--task", "pair"],
     },
 }  # fmt: skip
 REVIEWS = ("hotel", "books", "computer", "phone", "clothes")
