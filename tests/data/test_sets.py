@@ -429,8 +429,8 @@ def test_a_role_that_is_missing_is_named(write: Write) -> None:
             target_test=write("zh.jsonl", ZH),
         )
     message = str(caught.value)
-    assert "needs --source_train and --target_train beside --target_test" in message
-    assert "leave all data arguments out" in message
+    assert "needs --source_train and --target_train in addition to --target_test" in message
+    assert "leave out all data arguments" in message
 
 
 @pytest.mark.parametrize(
