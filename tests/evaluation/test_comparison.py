@@ -1,4 +1,4 @@
-"""Methods beside each other: paired redraws, Holm, the gap, and what is recommended."""
+"""Comparison of methods: paired resamples, Holm, the gap, and the recommendation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The estimates against independent NumPy, and where the truth is known."""
+"""The estimates against independent NumPy, and against a known truth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that are not UTF-8: read as what they are however short, or refused, never as gibberish."""
+"""Files that are not UTF-8: read correctly however short, or refused, but never as gibberish."""
 
 from __future__ import annotations
 
