@@ -63,14 +63,14 @@ def new_file(path: Path) -> Iterator[Path]:
 
     The file is synced before it is renamed: a power cut leaves the old file or the new one.
     """
-    beside = _beside(path)
+    temporary = _temporary(path)
     try:
-        yield beside
-        with beside.open("r+b") as file:
+        yield temporary
+        with temporary.open("r+b") as file:
             os.fsync(file.fileno())
-        os.replace(beside, path)
+        os.replace(temporary, path)
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -84,32 +84,32 @@ def new_folder(output: Path, *, replace: bool = False) -> Iterator[Path]:
     Raises:
         OutputError: It cannot be written.
     """
-    beside = _beside(output)
+    temporary = _temporary(output)
     try:
         with write_errors(output):
             for left in output.parent.glob(f".{glob.escape(output.name)}.*.part"):
                 if not _is_running(left.name.removesuffix(".part").rpartition(".")[2]):
                     shutil.rmtree(left, ignore_errors=True)  # left by a killed process
-            beside.mkdir(parents=True)
-            yield beside
-            old = beside.with_suffix(".old")
+            temporary.mkdir(parents=True)
+            yield temporary
+            old = temporary.with_suffix(".old")
             if output.exists() and replace:
                 output.rename(old)
             elif output.exists():
                 output.rmdir()
-            beside.rename(output)
+            temporary.rename(output)
             shutil.rmtree(old, ignore_errors=True)
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_json(path: str | Path, content: Any) -> None:
     """Write JSON atomically, in UTF-8 and never as escapes."""
-    with new_file(Path(path)) as beside:
-        beside.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", "utf-8")
+    with new_file(Path(path)) as temporary:
+        temporary.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", "utf-8")
 
 
-def _beside(path: Path) -> Path:
+def _temporary(path: Path) -> Path:
     """A hidden temporary name of this process; a push to a hub skips names ending in ``.part``."""
     return path.absolute().with_name(f".{path.absolute().name}.{os.getpid()}.part")
 

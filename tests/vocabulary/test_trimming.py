@@ -44,7 +44,7 @@ def folders(kind: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pa
 
 
 def loaded(auto: Any, folder: Path) -> Any:
-    """Copy the model out of the mapped file, where the same matrix may have another alignment, which
+    """Copy the model out of the mapped file, where a matrix may have another alignment, which
     changes the order of summation in matrix products."""
     return copy.deepcopy(auto.from_pretrained(folder)).eval()
 

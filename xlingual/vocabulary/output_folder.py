@@ -19,24 +19,24 @@ _OLD_VOCABULARIES = {"vocab.txt", "vocab.json", "merges.txt", "added_tokens.json
 ID_KEYS = ("_token_id", "_token_ids")
 
 
-def copy_unchanged(folder: Path, beside: Path) -> None:
+def copy_unchanged(folder: Path, trimmed: Path) -> None:
     """Copy the files that do not depend on token ids: label names, calibration, card, results."""
     for path in folder.iterdir():
         if path.is_file() and path.name not in _OLD_VOCABULARIES:
             if not path.name.endswith(_LEFT_BEHIND):
-                shutil.copyfile(path, beside / path.name)
+                shutil.copyfile(path, trimmed / path.name)
         elif path.is_dir() and (path / "config.json").is_file() and path.name[:1].isdigit():
-            shutil.copytree(path, beside / path.name)  # modules of sentence-transformers
+            shutil.copytree(path, trimmed / path.name)  # modules of sentence-transformers
 
 
-def write_configs(folder: Path, beside: Path, new_ids: dict[int, int]) -> None:
+def write_configs(folder: Path, trimmed: Path, new_ids: dict[int, int]) -> None:
     """Write the configs with the new vocabulary size and the new ids of special tokens."""
     for name in ("config.json", "generation_config.json", "tokenizer_config.json"):
         if (folder / name).is_file():
             content = _with_new_ids(read_json(folder / name), new_ids)
             if name == "config.json":
                 content["vocab_size"] = len(new_ids)
-            write_json(beside / name, content)
+            write_json(trimmed / name, content)
 
 
 def _with_new_ids(content: dict[str, Any], new_ids: dict[int, int]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ under :math:`V` are all in :math:`V'`. They are also its pieces under :math:`V'`
   may succeed. :func:`unknown_paths` gives those pieces, to be kept.
 * **Unigram** takes the path with the highest score (Viterbi). The path itself still exists, and no
   other gains: removing pieces only removes competitors, with one exception. A character that has no
-  piece of its own may be taken as unknown, with a score of 10 below the lowest in the vocabulary.
+  piece of its own may be taken as unknown, with a score 10 below the lowest in the vocabulary.
   That is worse than the dropped piece that it replaces, *as long as the lowest score does not
   change*: so a piece with the lowest score is always kept. Ties go to the candidate that starts
   first; earlier candidates were worse and still are, later ones are at best equal and still lose.

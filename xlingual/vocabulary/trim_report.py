@@ -95,10 +95,10 @@ def _row(name: str, before: int, after: int) -> tuple[str, str, str, str]:
     return name, f"{before:,}", f"{after:,}", f"{after / before:.1%}"
 
 
-def measure_sizes(folder: Path, beside: Path) -> dict[str, int]:
+def measure_sizes(folder: Path, trimmed: Path) -> dict[str, int]:
     """Parameters and bytes of two folders, as fields of the report."""
     sizes = {}
-    for moment, place in (("before", folder), ("after", beside)):
+    for moment, place in (("before", folder), ("after", trimmed)):
         files = weight_files(place)
         sizes[f"parameters_{moment}"] = stored_parameters(files)
         paths = [path for path in [*files, place / "tokenizer.json"] if path.is_file()]

@@ -95,9 +95,9 @@ def trim_vocabulary(
                  languages=languages, num_tokens=num_tokens)  # fmt: skip
     if files and not plan.usage.num_texts:
         raise DataError(f"{', '.join(files)}: there is no text to read")
-    with new_folder(output) as beside:
-        report = _write(plan, folder, beside, output)
-        write_json(beside / "trim_report.json", report.as_dict())
+    with new_folder(output) as temporary:
+        report = _write(plan, folder, temporary, output)
+        write_json(temporary / "trim_report.json", report.as_dict())
     warn_of_mismatch(report, languages)
     return report
 
@@ -146,17 +146,17 @@ def _plan(
     return _Plan(texts, config, spec, backend, vocabulary, usage, kept, without_corpus)
 
 
-def _write(plan: _Plan, folder: Path, beside: Path, output: Path) -> TrimReport:
+def _write(plan: _Plan, folder: Path, temporary: Path, output: Path) -> TrimReport:
     """Write all files, load the tokenizer as users do, and compare it with the old one."""
     trimmed, new_ids = rebuild(plan.spec, plan.kept)
     _check_sizes(folder, plan.config, new_ids)
-    copy_unchanged(folder, beside)
-    write_json(beside / "tokenizer.json", trimmed)
-    write_configs(folder, beside, new_ids)
+    copy_unchanged(folder, temporary)
+    write_json(temporary / "tokenizer.json", trimmed)
+    write_configs(folder, temporary, new_ids)
     rows = sorted(new_ids, key=new_ids.__getitem__)
-    cut_weights(folder, beside, rows=rows, num_rows=plan.config["vocab_size"])
+    cut_weights(folder, temporary, rows=rows, num_rows=plan.config["vocab_size"])
 
-    new = plain_backend(load_tokenizer(str(beside)))
+    new = plain_backend(load_tokenizer(str(temporary)))
     check_ids(plan.backend, new, new_ids)
     _probe(plan.backend, new, new_ids, plan.unknown)
     without_corpus = {plan.vocabulary[token] for token in plan.without_corpus}
@@ -170,7 +170,7 @@ def _write(plan: _Plan, folder: Path, beside: Path, output: Path) -> TrimReport:
         vocabulary_after=len(new_ids),
         scripts_before=count_scripts(plan.spec, plan.vocabulary),
         scripts_after=count_scripts(plan.spec, plan.kept),
-        **measure_sizes(folder, beside),
+        **measure_sizes(folder, temporary),
         **measure_coverage(plan.usage, without_corpus, num_covered, plan.unknown),
     )
 
