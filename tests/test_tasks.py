@@ -1,4 +1,4 @@
-"""Losses against formulas written here in NumPy, and what each task says of itself."""
+"""Losses against formulas written here in NumPy, and the definitions of the tasks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is written is whole or not there, whatever happens in between."""
+"""Atomic writes: an output is complete or absent, whatever happens in between."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""The exception tree, and the one way to ask for an optional dependency.
+"""The exception hierarchy, and the import of optional dependencies.
 
-Every exception is also the builtin a caller would expect, so ``except ValueError`` keeps working
-in code that does not know this package. A message says what was expected, what came and what to do.
+Every exception also derives from the built-in one that a caller would expect, so
+``except ValueError`` works in code that does not know this package. A message says what was
+expected, what was received and what to do.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ __all__ = [
 
 
 class XlingualError(Exception):
-    """Base class: something the user can mend. Recipes print it and exit with code 2."""
+    """Base class for problems that the user can fix. Recipes print them and exit with code 2."""
 
 
 class ConfigError(XlingualError, ValueError):
-    """Arguments or configuration keys that are unknown, malformed or contradict each other."""
+    """Arguments or configuration keys that are unknown, malformed or contradictory."""
 
 
 class DataError(XlingualError, ValueError):
@@ -53,15 +54,15 @@ class OutputError(XlingualError, OSError):
 
 
 class SaveError(OutputError):
-    """What was written lacks parameters, or does not answer as the model in memory does."""
+    """A saved model that lacks parameters or predicts differently from the model in memory."""
 
 
 class ExportError(XlingualError, RuntimeError):
-    """A model that cannot be converted, or whose converted form answers otherwise."""
+    """A model that cannot be converted, or whose converted form gives different outputs."""
 
 
 class MissingDependencyError(XlingualError, ImportError):
-    """An optional package is needed for what was asked and is not installed."""
+    """An optional package is required but not installed."""
 
 
 def require(module: str, *, extra: str) -> ModuleType:

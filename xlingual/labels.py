@@ -1,7 +1,7 @@
-"""Label names and ids, and how two data sets come to share them.
+"""Label names and ids, and the alignment of labels between data sets.
 
-Data sets number their labels as they like: ``1`` is *positive* here and *neutral* there, and the
-Chinese file is sorted another way. Ids are therefore never compared; names are.
+Every data set numbers its labels in its own way: ``1`` may be *positive* in one file and *neutral*
+in another. Labels are therefore compared by name, never by id.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _MOST_SHOWN = 10
 
 
 def normalize_label(name: str) -> str:
-    """The form in which two label names are compared: NFKC, case-folded, separators unified.
+    """Normalise a label name for comparison: NFKC, case-folded, separators unified.
 
-    A hyphen separates only between words: ``-1`` is not ``1``.
+    A hyphen counts as a separator only between words: ``-1`` is not ``1``.
 
     Raises:
-        LabelSpaceError: The label is no string; ids of two data sets cannot be compared.
+        LabelSpaceError: The label is not a string; ids of two data sets cannot be compared.
 
     Example:
         >>> normalize_label(" Not_Entailment ") == normalize_label("not entailment")
@@ -47,7 +47,7 @@ def normalize_label(name: str) -> str:
 
 
 def parse_label_map(spec: str | None) -> dict[str, str]:
-    """Read ``"1=positive,0=negative"`` as a renaming of labels.
+    """Parse label renamings such as ``"1=positive,0=negative"``.
 
     Raises:
         ConfigError: A part has no ``=``, an empty side, or renames one label twice.
@@ -68,7 +68,7 @@ def parse_label_map(spec: str | None) -> dict[str, str]:
 
 
 def score_of(name: str) -> float | None:
-    """The number that a label is, with or without a unit; ``None`` where it is none.
+    """The numeric value of a label, with or without a unit; ``None`` if it is not a number.
 
     Example:
         >>> score_of("5 stars"), score_of("4.5"), score_of("４星"), score_of("good")
@@ -115,7 +115,7 @@ class LabelSpace:
         """The label space of a column: the first spelling of each label, in sorted order.
 
         Raises:
-            LabelSpaceError: The labels are scores with decimals, too many to be classes.
+            LabelSpaceError: The labels are decimal scores, too many to be classes.
         """
         spelling: dict[str, str] = {}
         for label in labels:
@@ -134,12 +134,12 @@ class LabelSpace:
 
     @property
     def id2label(self) -> dict[int, str]:
-        """Ids to names, as ``config.id2label`` wants it."""
+        """Ids to names, in the form of ``config.id2label``."""
         return dict(enumerate(self.names))
 
     @property
     def label2id(self) -> dict[str, int]:
-        """Names to ids, as ``config.label2id`` wants it."""
+        """Names to ids, in the form of ``config.label2id``."""
         return {name: position for position, name in enumerate(self.names)}
 
     def __len__(self) -> int:
@@ -152,7 +152,7 @@ class LabelSpace:
         """The id of a label name, whatever its case, width or separators.
 
         Raises:
-            LabelSpaceError: The name is unknown; the message holds the nearest known one.
+            LabelSpaceError: The name is unknown; the message suggests the nearest known one.
         """
         position = self._ids.get(normalize_label(name))
         if position is None:
@@ -172,7 +172,7 @@ class LabelSpace:
         """Check that every label of a data set is in this space.
 
         Raises:
-            LabelSpaceError: Names every label of ``where`` that is not, and what to do.
+            LabelSpaceError: Some labels are not; the message lists them and suggests a fix.
         """
         unknown = sorted({label for label in labels if label not in self})
         if unknown:
@@ -182,7 +182,7 @@ class LabelSpace:
             )
 
 
-# Each line means the same; used to suggest a renaming, never to make one.
+# The names on a line mean the same. They are used to suggest a renaming, never to apply one.
 _SAME_MEANING = (
     ("negative", "neg", "负面", "負面", "负向", "負向", "消极", "消極", "差评", "差評"),
     ("neutral", "neu", "中性", "中立", "中评", "中評"),
@@ -205,7 +205,7 @@ def _listing(names: Iterable[str]) -> str:
 
 
 def _advice(unknown: Sequence[str], known: Sequence[str]) -> str:
-    """Advice on labels that the source lacks: a flag to paste where one can be derived."""
+    """Suggest a fix for labels that the source lacks, as a flag to paste where possible."""
     renames = _suggest_renames(unknown, known)
     if renames:
         pairs = ",".join(f"{old}={new}" for old, new in renames.items())
@@ -223,7 +223,7 @@ def _are_scores(names: Sequence[str]) -> bool:
 
 
 def _suggest_bins(scores: Iterable[str], classes: Sequence[str]) -> str:
-    """A flag that makes classes of scores: the lowest and the highest quarter of their range."""
+    """A flag that turns scores into classes: the lowest and highest quarter of their range."""
     values = sorted(score for name in scores if (score := score_of(name)) is not None)
     quarter = (values[-1] - values[0]) / 4
     low, high = values[0] + quarter, values[-1] - quarter
@@ -233,14 +233,14 @@ def _suggest_bins(scores: Iterable[str], classes: Sequence[str]) -> str:
     negative, positive = named.get("negative", "negative"), named.get("positive", "positive")
     middle = f",{low:.3g}<{named['neutral']}<{high:.3g}" if "neutral" in named else ""
     return (
-        f"the numbers from {values[0]:g} to {values[-1]:g} look like scores: make classes of them "
-        f'with --label_bins "{negative}<={low:.3g}{middle},{positive}>={high:.3g}" (rows '
+        f"the numbers from {values[0]:g} to {values[-1]:g} look like scores: turn them into "
+        f'classes with --label_bins "{negative}<={low:.3g}{middle},{positive}>={high:.3g}" (rows '
         "between the bins are left out)"
     )
 
 
 def _suggest_renames(unknown: Sequence[str], known: Sequence[str]) -> dict[str, str]:
-    """Labels that differ from one of the source by a unit, a common ending or the language."""
+    """Renamings of labels that differ from the source's only by a unit, affix or language."""
     for form in (_without_unit, _meaning):
         by_form: dict[str, str] = {}
         for name in known:
@@ -253,7 +253,7 @@ def _suggest_renames(unknown: Sequence[str], known: Sequence[str]) -> dict[str, 
 
 
 def _is_safe(renames: Mapping[str, str]) -> bool:
-    """No two labels become one, and all of them can be written on a command line."""
+    """Whether no two labels become one and all names can be written on a command line."""
     is_writable = not any(_UNWRITABLE.search(name) for pair in renames.items() for name in pair)
     return bool(renames) and is_writable and len(set(renames.values())) == len(renames)
 
@@ -271,7 +271,7 @@ def _meaning(name: str) -> str:
 
 
 def _suggest_by_affix(unknown: Sequence[str], known: Sequence[str]) -> dict[str, str]:
-    """Two or more labels that all have the same words before or after those of the source."""
+    """Renamings of two or more labels that add the same prefix or suffix to the source's."""
     found: dict[tuple[str, str], dict[str, str]] = {}
     for name in unknown:
         for other in known:

@@ -1,7 +1,7 @@
-"""Language tags, scripts, and telling simplified from traditional Chinese, without any model.
+"""Language tags and script detection without a model, including simplified/traditional Chinese.
 
 Simplified and traditional Chinese share most characters; a few hundred frequent ones exist in only
-one of the two. Counting those decides, and a text that has none of them is left undecided
+one of the two. Counting those decides; a text that contains none of them is left undecided
 (``"Hani"``) rather than guessed.
 """
 
@@ -17,8 +17,8 @@ from xlingual.errors import ConfigError
 
 __all__ = ["HAN", "HAN_CHARACTER", "detect_language", "detect_script", "normalize_language_tag"]
 
-# Aligned: the n-th character of a line of _SIMPLIFIED is written as the n-th of _TRADITIONAL.
-# Characters that are good writing on both sides (后, 里, 只, 台, 面, 著, 乾, ...) are left out.
+# Aligned: the n-th character of a _SIMPLIFIED line corresponds to the n-th of _TRADITIONAL.
+# Characters that are correct in both (后, 里, 只, 台, 面, 著, 乾, ...) are left out.
 _SIMPLIFIED = (
     "们这个为来时会说国过对还没学样经动现问开长见两无实点头发间关从进电让给话门车东书买卖钱爱岁带边"
     "觉听写认识请谢难错应该战场业产务员网线级组结统织绝继续绿红纸约终细练语读课谁调论证评试诗详设访许"
@@ -44,17 +44,17 @@ _TRADITIONAL = (
     "憶態懷憐總戀惡惱懸慣願懶擴掃揚執撫搶護報擔擁擇掛揮換據損擺搖撐敵數斷舊顯曉暈術雜亞親僅倉價優偉"
     "傳傷倫偽側偵僑債傾償儲兒蘭興養獸內軍馮凍淨涼減鳳憑劉則剛創別劇劍勸勵勞勢區華盧吳嗚樂烏喬亂爭虧"
     "義與萬專絲丟嚴喪豐臨麗舉麼強"
-    # One simplified character, several traditional ones; or spellings of Taiwan and Hong Kong.
+    # Several traditional characters for one simplified one; spellings of Taiwan and Hong Kong.
     "眾衆啟啓獲穫鐘鍾歷曆複復臟髒簽籤須鬚當噹盡儘匯彙後裡裏鬆髮臺颱隻週遊於製範衝餘幾麵誌閒傢"
 )
 
 HAN = "\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-"""The Chinese characters, as they stand between the brackets of a regular expression."""
+"""The Chinese characters, for use inside the brackets of a regular expression."""
 
 HAN_CHARACTER = re.compile(f"[{HAN}]")
 _LATIN = r"A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u1e00-\u1eff\uff21-\uff3a\uff41-\uff5a"
 # A Chinese character, a kana or a Hangul syllable is one unit; so is a whole word of an alphabet.
-# Without that, one English brand name would outweigh the Chinese sentence around it.
+# Otherwise one English brand name would outweigh the Chinese sentence around it.
 _UNITS = {
     "Hani": HAN_CHARACTER,
     "Latn": re.compile(f"[{_LATIN}][{_LATIN}'\u2019\u0300-\u036f-]*"),
@@ -85,7 +85,7 @@ _TAG_OF_ALIAS = {alias: tag for tag, aliases in _ALIASES.items() for alias in al
 
 
 def detect_script(text: str) -> str:
-    """The ISO 15924 code of the script that most of a text is written in.
+    """Detect the script that most of a text is written in, as an ISO 15924 code.
 
     Args:
         text: Any text. Digits, punctuation, emoji and spaces do not count.
@@ -93,8 +93,8 @@ def detect_script(text: str) -> str:
     Returns:
         ``"Latn"``; ``"Hans"`` or ``"Hant"`` for simplified or traditional Chinese; ``"Hani"`` for
         Chinese characters that fit both; ``"Jpan"`` and ``"Kore"`` for Japanese and Korean,
-        ``"Cyrl"``, ``"Arab"`` and a few more; ``"Zyyy"`` when there is nothing to tell by. On a
-        tie, Chinese wins. Japanese without any kana (``東京大学``) cannot be told from Chinese.
+        ``"Cyrl"``, ``"Arab"`` and a few more; ``"Zyyy"`` if no known script occurs. On a tie,
+        Chinese wins. Japanese without any kana (``東京大学``) looks the same as Chinese.
 
     Example:
         >>> detect_script("这家酒店的早餐不错"), detect_script("這家飯店的早餐不錯")
@@ -109,23 +109,23 @@ def detect_script(text: str) -> str:
         counts["Jpan"], counts["Hani"] = east_asian, 0
     else:
         counts["Jpan"] = 0
-    script = max(counts, key=lambda name: counts[name])  # the first of equals: Han leads the table
+    script = max(counts, key=lambda name: counts[name])  # on a tie the first wins: Han
     if not counts[script]:
         return "Zyyy"
     return _chinese_script(text) if script == "Hani" else script
 
 
 def detect_language(texts: Iterable[str]) -> str:
-    """The language of a data set as far as scripts tell it: ``"en"``, ``"zh"`` or ``"und"``.
+    """Detect the language of a data set by its scripts: ``"en"``, ``"zh"`` or ``"und"``.
 
-    Latin script is taken for English: this separates the two languages of a run and finds swapped
-    files, it does not tell English from French.
+    Latin script counts as English: this separates the two languages of a run and finds swapped
+    files, but does not tell English from French.
 
     Args:
-        texts: The texts of the set; those without letters (numbers, emoji) have no vote.
+        texts: The texts of the set; those without letters (numbers, emoji) are ignored.
 
     Returns:
-        The language of more than half of the texts, ``"und"`` (undetermined) if there is none.
+        The language of more than half of the texts, or ``"und"`` (undetermined).
     """
     if isinstance(texts, str):
         texts = [texts]
@@ -138,7 +138,7 @@ def detect_language(texts: Iterable[str]) -> str:
 
 
 def normalize_language_tag(tag: str) -> str:
-    """The primary language subtag for any usual way to write a language.
+    """Normalise a language tag, code or name to its primary language subtag.
 
     Args:
         tag: A tag (``"zh_CN.UTF-8"``, ``"en-GB"``), an ISO 639 code (``"zho"``) or a name

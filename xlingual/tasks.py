@@ -1,4 +1,4 @@
-"""What a task is: its columns, its head, its loss from logits, its decision and its main metric."""
+"""Tasks: the columns, head, loss, decision rule and primary metric of each."""
 
 from __future__ import annotations
 
@@ -84,7 +84,12 @@ def binary_cross_entropy_per_row(
 
 
 def is_labelled(labels: torch.Tensor) -> torch.Tensor:
-    """Which rows have a label; labels (batch,) or (batch, n), unlabelled throughout."""
+    """Whether each row has a label.
+
+    Shape:
+        labels (batch,) or (batch, n), ``IGNORE_INDEX`` throughout an unlabelled row; returns
+        (batch,).
+    """
     labelled = labels != IGNORE_INDEX
     return labelled.flatten(1).any(dim=1) if labels.dim() > 1 else labelled
 
@@ -115,12 +120,12 @@ class Task:
     """Everything that differs between kinds of classification, in one place.
 
     Args:
-        name: The name by which recipes select it.
+        name: The name that selects it.
         text_columns: Canonical input columns of a data set.
         label_column: Canonical label column.
         auto_class: The transformers class that puts the head on the encoder.
-        problem_type: What ``config.problem_type`` says, so that a saved model behaves the same.
-        primary_metric: The score that selection, the transfer gap and the table are about.
+        problem_type: Value of ``config.problem_type``, so that a saved model behaves the same.
+        primary_metric: The score used for selection, for the transfer gap and in the table.
         loss_per_row: ``(logits, labels, *, class_weights, label_smoothing) -> (batch,)``.
         decide: Logits to label ids, both NumPy.
         probabilities: Logits to probabilities, both NumPy.
@@ -149,38 +154,35 @@ SEQUENCE = Task(
     probabilities=_softmax,
 )
 PAIR = replace(SEQUENCE, name="pair", text_columns=("text", "text_pair"))
-MULTI_LABEL = Task(
+MULTI_LABEL = replace(
+    SEQUENCE,
     name="multi_label",
-    text_columns=("text",),
     label_column="labels",
-    auto_class="AutoModelForSequenceClassification",
     problem_type="multi_label_classification",
     primary_metric="macro_f1",
     loss_per_row=binary_cross_entropy_per_row,
     decide=_positive_logits,
     probabilities=_sigmoid,
 )
-# The seam for tagging: loss and head are here; aligning tags to characters has its own room.
-TOKEN = Task(
+# Tagging has a head and a loss here, but encode() does not align tags to characters.
+TOKEN = replace(
+    SEQUENCE,
     name="token",
     text_columns=("tokens",),
     label_column="tags",
     auto_class="AutoModelForTokenClassification",
     problem_type=None,
     primary_metric="entity_f1",
-    loss_per_row=cross_entropy_per_row,
-    decide=_argmax,
-    probabilities=_softmax,
 )
 
 _TASKS = {task.name: task for task in (SEQUENCE, PAIR, MULTI_LABEL, TOKEN)}
 
 
 def get_task(name: str) -> Task:
-    """The task of this name.
+    """The task with this name.
 
     Raises:
-        ConfigError: There is none; the message lists them.
+        ConfigError: There is no such task; the message lists all of them.
     """
     task = _TASKS.get(name)
     if task is None:

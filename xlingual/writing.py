@@ -1,4 +1,4 @@
-"""Files and folders that are written beside and renamed: a crash leaves what was there whole."""
+"""Atomic writes: a temporary file or folder is renamed at the end, so a crash loses nothing."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _TORCH_WRITER = ("PytorchStreamWriter", "inline_container", "unexpected pos", "i
 
 @contextmanager
 def write_errors(
-    target: str | Path, *, advice: str = "give a place that can be written, on a disk with room"
+    target: str | Path, *, advice: str = "choose a writable place with enough free space"
 ) -> Iterator[None]:
-    """Turn what a full or broken disk makes the writers raise into one error.
+    """Turn the exceptions that writers raise on a full or broken disk into one error.
 
     Args:
-        target: What is written.
-        advice: How to go on.
+        target: The file or folder that is written.
+        advice: What the message tells the user to do.
 
     Raises:
-        OutputError: Says where and why, and how to go on.
+        OutputError: The message says where and why writing failed, and what to do.
     """
     try:
         yield
@@ -46,7 +46,7 @@ def write_errors(
 
 
 def check_empty(output: Path) -> None:
-    """Refuse a place that holds anything; one that does not exist passes.
+    """Refuse an output that already exists, unless it is an empty folder.
 
     Raises:
         OutputError: It is a file, or a folder with files.
@@ -59,63 +59,63 @@ def check_empty(output: Path) -> None:
 
 @contextmanager
 def new_file(path: Path) -> Iterator[Path]:
-    """A path beside to write to; the file takes its place at the end, or leaves no trace.
+    """Yield a temporary path beside ``path``; it replaces ``path`` on success, else it is removed.
 
-    It is on the disk before it has its name: a power cut leaves the old file or the new one.
+    The file is synced before it is renamed: a power cut leaves the old file or the new one.
     """
-    beside = _beside(path)
+    temporary = _temporary(path)
     try:
-        yield beside
-        with beside.open("r+b") as file:
+        yield temporary
+        with temporary.open("r+b") as file:
             os.fsync(file.fileno())
-        os.replace(beside, path)
+        os.replace(temporary, path)
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def new_folder(output: Path, *, replace: bool = False) -> Iterator[Path]:
-    """An empty folder beside to write to; it takes its place at the end, or leaves no trace.
+    """Yield an empty folder beside ``output``; it replaces it on success, else it is removed.
 
     Args:
-        output: Its place: a folder that is empty or does not exist.
-        replace: Whether a folder with files may be there, which is then removed.
+        output: The final place: a folder that is empty or does not exist.
+        replace: Whether an existing folder with files is replaced.
 
     Raises:
         OutputError: It cannot be written.
     """
-    beside = _beside(output)
+    temporary = _temporary(output)
     try:
         with write_errors(output):
             for left in output.parent.glob(f".{glob.escape(output.name)}.*.part"):
                 if not _is_running(left.name.removesuffix(".part").rpartition(".")[2]):
-                    shutil.rmtree(left, ignore_errors=True)  # of a process that was killed
-            beside.mkdir(parents=True)
-            yield beside
-            old = beside.with_suffix(".old")
+                    shutil.rmtree(left, ignore_errors=True)  # left by a killed process
+            temporary.mkdir(parents=True)
+            yield temporary
+            old = temporary.with_suffix(".old")
             if output.exists() and replace:
                 output.rename(old)
             elif output.exists():
                 output.rmdir()
-            beside.rename(output)
+            temporary.rename(output)
             shutil.rmtree(old, ignore_errors=True)
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_json(path: str | Path, content: Any) -> None:
-    """JSON in UTF-8, never as escapes, in a file that is whole or not there."""
-    with new_file(Path(path)) as beside:
-        beside.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", "utf-8")
+    """Write JSON atomically, in UTF-8 and never as escapes."""
+    with new_file(Path(path)) as temporary:
+        temporary.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", "utf-8")
 
 
-def _beside(path: Path) -> Path:
-    """A hidden name of this process; a push to a hub leaves out those that end in ``.part``."""
+def _temporary(path: Path) -> Path:
+    """A hidden temporary name of this process; a push to a hub skips names ending in ``.part``."""
     return path.absolute().with_name(f".{path.absolute().name}.{os.getpid()}.part")
 
 
 def _is_running(process_id: str) -> bool:
-    if not process_id.isdigit() or os.name != "posix":  # elsewhere signal 0 is not a question
+    if not process_id.isdigit() or os.name != "posix":  # elsewhere signal 0 does more than ask
         return True
     try:
         os.kill(int(process_id), 0)

@@ -1,4 +1,4 @@
-"""Bitext: what is kept, what is dropped, and under which name."""
+"""Bitext: kept rows, dropped rows, and the reasons."""
 
 from __future__ import annotations
 

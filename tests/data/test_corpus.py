@@ -1,4 +1,4 @@
-"""The corpus that ships with the package: what the documentation says of it."""
+"""The corpus that ships with the package is as documented."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_no_row_is_there_twice(corpus: DatasetDict) -> None:
 
 @pytest.mark.parametrize(("side", "size"), [("source", 6), ("target", 8)])
 def test_sentences_are_written_not_filled_in(corpus: DatasetDict, side: str, size: int) -> None:
-    """No run of words (or characters) comes back in more than 2% of the rows."""
+    """No sequence of words (or characters) occurs in more than 2% of the rows."""
     texts = [text for name in corpus if name.startswith(side) for text in corpus[name]["text"]]
     counts: Counter[tuple[str, ...]] = Counter()
     for text in texts:

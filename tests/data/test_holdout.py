@@ -1,4 +1,4 @@
-"""Rows that are held out: the same share of every label, by the seed."""
+"""Held-out rows: the same share of every label, determined by the seed."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def test_no_sets() -> None:
 
 
 def test_a_weight_without_a_set() -> None:
-    with pytest.raises(DataError, match="not there: hotle; there are hotel"):
+    with pytest.raises(DataError, match="unknown data sets: hotle; expected names among: hotel"):
         mix_domains({"books": BOOKS}, {"hotel": HOTEL}, target_weights={"hotle": 2.0})
 
 

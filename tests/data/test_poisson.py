@@ -1,4 +1,4 @@
-"""Poisson batches: each row by itself, with the same probability."""
+"""Poisson batches: each row independently, with the same probability."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from xlingual.data.poisson import PoissonBatches
 
 
 def drawn(batches: PoissonBatches, num_epochs: int) -> np.ndarray:
-    """(batches, rows): who was in."""
+    """(batches, rows): which rows each batch contains."""
     table = []
     for epoch in range(num_epochs):
         batches.set_epoch(epoch)

@@ -73,7 +73,7 @@ def test_a_share_of_targets_in_every_batch(
     assert sum(counts) == len(source) + extra
     if extra <= len(source):
         assert max(counts) <= 2
-    # The target goes round evenly: no row is seen twice more than another.
+    # The target rows are repeated evenly: no row is seen twice more than another.
     turns = [seen[row] for row in target]
     assert max(turns) - min(turns) <= 1
 
@@ -130,7 +130,7 @@ def test_the_short_batch_is_the_last() -> None:
         order = list(TransferSampler(lengths, batch_size=10, seed=seed))
         tail = order[100:]
         full = batches(order[:100], 10)
-        # Had the short batch stood elsewhere, a full one would mix the ends of two sorted runs.
+        # If the short batch were elsewhere, a full one would mix the ends of two sorted runs.
         assert all(max(batch) - min(batch) < 40 for batch in full)
         assert len(tail) == 3
 

@@ -1,4 +1,4 @@
-"""The data of one run: roles, names, weights, and what is checked between the sets."""
+"""The data of one run: roles, names, weights, and the checks between the sets."""
 
 from __future__ import annotations
 
@@ -265,7 +265,7 @@ def test_good_files_leave_no_list(write: Write, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-# What is held out
+# Held-out rows
 
 
 def test_a_source_without_validation_gives_a_tenth(write: Write, said) -> None:
@@ -373,7 +373,7 @@ def test_pairs(write: Write) -> None:
 
 
 def test_labels_of_unlabelled_text_are_never_read(write: Write) -> None:
-    """Whatever stands in the label column, also what would be an error or another class."""
+    """Any content of the label column, including what would be an error or another class."""
     texts = ["房间很干净", "早餐很一般", "再也不来了"]
     ends = []
     for labels in (["positive"] * 3, ["负面", None, 7], [None] * 3, [{"a": 1}, [], "positive"]):
@@ -429,8 +429,8 @@ def test_a_role_that_is_missing_is_named(write: Write) -> None:
             target_test=write("zh.jsonl", ZH),
         )
     message = str(caught.value)
-    assert "needs --source_train and --target_train beside --target_test" in message
-    assert "leave all data arguments out" in message
+    assert "needs --source_train and --target_train in addition to --target_test" in message
+    assert "leave out all data arguments" in message
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Translations that users bring: line by line, in a column, and in the wrong order or language."""
+"""Translations given by users: line by line, in a column, and in the wrong order or language."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def write(tmp_path, lines) -> str:
 
 
 def asked_for(spec: str | None, *, task: str = "sequence", **columns: str) -> TransferData:
-    """What the files of source_train are; no row of them needs to be read before."""
+    """The files of source_train; their rows need not be loaded first."""
     space = LabelSpace(("negative", "positive"))
     files = {"source_train": parse_sources(spec, default_name="source_train")} if spec else {}
     args = DataArguments(task=task, **columns)

@@ -1,4 +1,4 @@
-"""Methods beside each other: paired redraws, Holm, the gap, and what is recommended."""
+"""Comparison of methods: paired resamples, Holm, the gap, and the recommendation."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def test_what_cannot_be_compared(truth: np.ndarray) -> None:
         resample_methods(truth, {"m": [truth[:-1]]}, label_names=NAMES)
     with pytest.raises(DataError, match="m: expected at least one"):
         resample_methods(truth, {"m": []}, label_names=NAMES)
-    with pytest.raises(ConfigError, match="no score 'f2'"):
+    with pytest.raises(ConfigError, match="unknown score 'f2'"):
         resample_methods(truth, {"m": [truth]}, label_names=NAMES, metric="f2")
     with pytest.raises(ConfigError, match="num_resamples"):
         resample_methods(truth, {"m": [truth]}, label_names=NAMES, num_resamples=0)

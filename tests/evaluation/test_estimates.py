@@ -1,4 +1,4 @@
-"""The estimates against independent NumPy, and where the truth is known."""
+"""The estimates against independent NumPy, and against a known truth."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from xlingual.errors import ConfigError, DataError
 from xlingual.evaluation import (
     accuracy_under_prior,
     average_thresholded_confidence,
-    bitext_agreement,
     difference_of_confidences,
     estimate_accuracy,
 )
@@ -96,20 +95,6 @@ def test_a_model_without_a_right_answer_is_estimated_at_zero() -> None:
     assert average_thresholded_confidence(source, 1 - source.argmax(1), source) == 0.0
 
 
-def test_bitext_agreement_is_its_formula() -> None:
-    source, target = [0, 1, 1, 0, 1, 0, 0, 0], [0, 1, 0, 0, 1, 0, 0, 0]
-    shares = np.array([0.75, 0.25])
-    entropy = -(shares * np.log(shares)).sum() / np.log(2)
-    found = bitext_agreement(source, target, source_accuracy=0.8, num_labels=2, min_entropy=0.9)
-    assert found == pytest.approx(0.8 * 7 / 8 * entropy / 0.9)
-    above = bitext_agreement(source, target, source_accuracy=0.8, num_labels=2)
-    assert above == pytest.approx(0.8 * 7 / 8)
-
-
-def test_a_constant_predictor_scores_nothing() -> None:
-    assert bitext_agreement([1] * 9, [1] * 9, source_accuracy=0.9, num_labels=2) == 0
-
-
 def test_accuracy_under_another_prior() -> None:
     references, predictions = [0, 0, 1, 1, 1, 1], [0, 1, 1, 1, 1, 0]
     assert accuracy_under_prior(references, predictions, prior=[0.5, 0.5]) == pytest.approx(0.625)
@@ -130,11 +115,5 @@ def test_bad_input_is_refused() -> None:
         difference_of_confidences(source, labels[:-1], source)
     with pytest.raises(ConfigError, match="num_resamples"):
         estimate_accuracy(source, labels, source, num_resamples=0)
-    with pytest.raises(DataError, match="at least one pair"):
-        bitext_agreement([], [], source_accuracy=0.5, num_labels=2)
-    with pytest.raises(DataError, match="from 0 to 1"):
-        bitext_agreement([0, 2], [0, 1], source_accuracy=0.5, num_labels=2)
-    with pytest.raises(ConfigError, match="source_accuracy"):
-        bitext_agreement([0, 1], [0, 1], source_accuracy=50, num_labels=2)
     with pytest.raises(DataError, match="has a source row"):
         accuracy_under_prior([0], [0], prior=[0, 1])

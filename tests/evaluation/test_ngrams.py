@@ -1,4 +1,4 @@
-"""What the words of the target say of predictions that they were not fitted on."""
+"""Agreement of target n-grams with predictions that they were not fitted on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from xlingual.evaluation import ngram_agreement
 
 @pytest.mark.parametrize("accuracy", [0.7, 0.8, 0.95])
 def test_agreement_is_about_the_accuracy(accuracy) -> None:
-    """Errors at random are not to be foretold from the words; the classes are."""
+    """The words predict the classes, but not random errors."""
     rows, labels = reviews(1200)
     probs = noisy_probs(labels, accuracy=accuracy)
     agrees = ngram_agreement(probs, rows)
@@ -22,7 +22,7 @@ def test_agreement_is_about_the_accuracy(accuracy) -> None:
 
 
 def test_a_row_does_not_vouch_for_itself() -> None:
-    """Fitted on all rows, n-grams agree with any prediction for a text that stands there thrice."""
+    """Without folds, n-grams agree with any prediction for a text that occurs three times."""
     rows, _ = reviews(400)
     generator = np.random.default_rng(1)
     texts = [f"{text}{number:03d}号" for number, text in enumerate(rows["text"])]

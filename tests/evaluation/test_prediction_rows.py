@@ -86,7 +86,7 @@ def test_files_of_older_runs_are_read(tmp_path) -> None:
         ([{"prediction": "好评", "probabilities": {"好评": 1.0}}], "差评, 好评"),
         (
             [{"label": "体育", "prediction": "好评", "probabilities": {"差评": 0.1, "好评": 0.9}}],
-            "of other labels \\('体育'\\)",
+            "with other labels \\('体育'\\)",
         ),
     ],
 )

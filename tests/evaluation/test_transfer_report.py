@@ -1,4 +1,4 @@
-"""The figures of a run: by set, together, and as a table that lines up."""
+"""The results of a run: by set, summarised, and as an aligned table."""
 
 from __future__ import annotations
 

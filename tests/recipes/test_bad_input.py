@@ -306,7 +306,7 @@ def write_unusual(folder, kind: str) -> str:
     ("kind", "words"),
     [
         ("tsv", ["seems to have no header", "--columns text,label"]),
-        ("csv", ["encoding cannot be told", "--encoding big5"]),
+        ("csv", ["encoding is unclear", "--encoding big5"]),
         ("xls", ["save it as .xlsx"]),
         ("json", ["several places (train, test)", "unusual.json#train"]),
         ("jsonl-stars", ["1星, 2星", '--label_bins "negative<=2,positive>=4"']),

@@ -55,7 +55,7 @@ def sentencepiece_file(path: Path, texts: list[str]) -> list[str]:
 
 
 def make_marian(folder: Path, *, languages: tuple[str, str] = ("en", "zh")) -> Path:
-    """A Marian model without training that can only write Chinese characters."""
+    """An untrained Marian model that can only write Chinese characters."""
     folder.mkdir()
     source, target = folder / "a.spm", folder / "b.spm"
     pieces = sentencepiece_file(source, ENGLISH) + sentencepiece_file(target, CHINESE)
@@ -94,7 +94,7 @@ def marian(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def nllb(tmp_path_factory) -> Path:
-    """Reads and writes characters; it starts with the language it is told to."""
+    """Reads and writes characters; it starts with the requested language."""
     folder = tmp_path_factory.mktemp("nllb")
     characters = sorted(set("".join(ENGLISH + CHINESE)) - {" "})
     names = ["<s>", "<pad>", "</s>", "<unk>", "▁", *characters]

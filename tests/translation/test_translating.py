@@ -1,4 +1,4 @@
-"""Texts through tiny translators: languages, batches, the cache, and what is refused."""
+"""Translation by tiny models: languages, batches, the cache, and refused input."""
 
 from __future__ import annotations
 

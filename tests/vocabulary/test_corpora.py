@@ -1,4 +1,4 @@
-"""Trimming to texts: files of several kinds, limits, random texts, and what can go wrong."""
+"""Trimming to texts: files of several kinds, limits, random texts, and failures."""
 
 from __future__ import annotations
 

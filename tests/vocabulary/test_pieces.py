@@ -1,4 +1,4 @@
-"""The parts of the proofs that rarely matter, each on the smallest case in which it does."""
+"""The parts of the proofs that rarely matter, each in the smallest case in which it does."""
 
 from __future__ import annotations
 

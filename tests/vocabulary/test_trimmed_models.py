@@ -40,7 +40,7 @@ def corpus(tmp_path: Path) -> Path:
 
 
 def states(folder: Path, texts: list[str], auto: Any = AutoModel) -> list[torch.Tensor]:
-    """Pieces and what the model makes of them, text by text."""
+    """Compare the pieces and the model's outputs, text by text."""
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = copy.deepcopy(auto.from_pretrained(folder)).eval()
     with torch.no_grad():
@@ -67,7 +67,7 @@ def unigram_vocabulary(*first: str) -> list[tuple[str, float]]:
 
 
 def class_of_its_own(name: str) -> PreTrainedTokenizerBase:
-    """Tokenizers that transformers 5 builds anew when it loads them, by rules in their class."""
+    """Tokenizers that transformers 5 rebuilds when it loads them, by rules in their class."""
     if name == "bert":
         return BertTokenizer(vocab=trained("WordPiece").get_vocab(), do_lower_case=False)
     if name == "xlm-roberta":

@@ -1,4 +1,4 @@
-"""Trimmed models cut text as before and answer as before, for every kind of tokenizer."""
+"""Trimmed models split text and predict as before, for every kind of tokenizer."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def folders(kind: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pa
 
 
 def loaded(auto: Any, folder: Path) -> Any:
-    """A copy, in memory of its own: in a mapped file the same matrix may stand at an address of
-    another alignment, where matrix products are summed in another order."""
+    """Copy the model out of the mapped file, where a matrix may have another alignment, which
+    changes the order of summation in matrix products."""
     return copy.deepcopy(auto.from_pretrained(folder)).eval()
 
 
@@ -139,7 +139,7 @@ def test_bad_input_leaves_nothing(encoder: str, tmp_path: Path) -> None:
     (full / "x").write_text("x")
     with pytest.raises(OutputError, match="not an empty folder"):
         trim_vocabulary(encoder, full, languages="en")
-    with pytest.raises(ModelLoadError, match="no model"):
+    with pytest.raises(ModelLoadError, match="is not a model folder"):
         trim_vocabulary(full, tmp_path / "y", languages="en")
     with pytest.raises(ConfigError, match="say what to keep"):
         trim_vocabulary(encoder, tmp_path / "y")

@@ -37,7 +37,7 @@ KINDS = ("WordPiece", "Unigram", "BPE", "byte-level BPE", "BPE with byte fallbac
 
 
 def trained(kind: str) -> Tokenizer:
-    """A tokenizer of a kind, trained on all texts."""
+    """A tokenizer of the given kind, trained on all texts."""
     common = {"special_tokens": SPECIALS, "show_progress": False}
     if kind == "WordPiece":
         inner = Tokenizer(models.WordPiece(unk_token="[UNK]"))
@@ -85,7 +85,7 @@ def config_of(kind: str, size: int) -> PreTrainedConfig:
 
 
 def fast(inner: Tokenizer) -> PreTrainedTokenizerFast:
-    """As transformers has it."""
+    """The tokenizer as an object of transformers."""
     names = dict(zip(("pad", "unk", "cls", "sep", "mask"), SPECIALS, strict=True))
     return PreTrainedTokenizerFast(
         tokenizer_object=inner, **{f"{role}_token": name for role, name in names.items()}

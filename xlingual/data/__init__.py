@@ -1,4 +1,4 @@
-"""Data: loading, cleaning, encoding, sampling, and the embedded corpus. It flows one way."""
+"""Data: loading, cleaning, encoding, sampling, and the embedded corpus."""
 
 from xlingual.data.bitext import Bitext, read_bitext, read_bitexts
 from xlingual.data.collating import TransferCollator

@@ -1,4 +1,4 @@
-"""Rows are read from the longest to the shortest, and the results come in the rows' own order."""
+"""Batches of rows of similar length, longest first, with results in the order of the rows."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ Result = TypeVar("Result")
 def longest_first(lengths: Sequence[int]) -> NDArray[np.int64]:
     """Positions of rows from the longest to the shortest.
 
-    A batch then pads little, and one that is too large for the memory fails at once.
+    Batches then need little padding, and one that is too large for the memory fails at the start.
     """
     return np.argsort(np.asarray(lengths, dtype=np.int64), kind="stable")[::-1]
 
 
 def sorted_batches(lengths: Sequence[int], *, batch_size: int) -> Iterator[list[int]]:
-    """Positions of rows of similar length, so many to a batch, the longest first."""
+    """Yield the positions of rows of similar length, ``batch_size`` at a time, longest first."""
     order = longest_first(lengths).tolist()
     for start in range(0, len(order), batch_size):
         yield order[start : start + batch_size]
 
 
 def token_budget_batches(lengths: Sequence[int], *, budget: int) -> Iterator[list[int]]:
-    """Positions of rows in batches of at most ``budget`` tokens, padding included.
+    """Yield the positions of rows in batches of at most ``budget`` tokens, padding included.
 
     The longest rows come first. A row that is longer than the budget is a batch of its own.
 
     Args:
         lengths: Tokens of each row.
-        budget: The most that rows x longest row of a batch may be.
+        budget: Upper limit for the rows of a batch times the length of its longest row.
     """
     batch: list[int] = []
     for position in longest_first(lengths).tolist():
@@ -50,11 +50,11 @@ def token_budget_batches(lengths: Sequence[int], *, budget: int) -> Iterator[lis
 def map_batches(
     batches: Iterable[list[int]], run: Callable[[list[int]], Iterable[Result]]
 ) -> list[Result]:
-    """Run every batch of positions, and give the results in the order of the rows.
+    """Run a function on every batch and return the results in the order of the rows.
 
     Args:
-        batches: Each position once.
-        run: Gives a result for each position of a batch.
+        batches: Batches of positions, with each position once.
+        run: Returns one result for each position of a batch.
     """
     results: dict[int, Result] = {}
     for batch in batches:

@@ -1,8 +1,8 @@
-"""Sentence pairs: read, clean, and count what was dropped.
+"""Bitext: reading and cleaning sentence pairs, with counts of the dropped rows.
 
-A bitext file holds one ``english<TAB>chinese`` pair a line, plain or gzipped. Rows are cleaned by
-fixed rules and every dropped row is counted under the rule that dropped it, so that a corpus that
-shrinks does so in the open.
+A bitext file holds one ``english<TAB>chinese`` pair per line, plain or gzipped. Rows are cleaned by
+fixed rules, and every dropped row is counted under the rule that dropped it, so that a shrinking
+corpus does not go unnoticed.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _MARKUP = (
     (re.compile(r"^\s*\.\.\s+\w+::"), " "),  # RST directives
     (re.compile(r"\s+"), " "),
 )
-# What remains when the text was code or a table rather than marked-up prose.
+# Characters left over when the text was code or a table rather than marked-up prose.
 _CODE = re.compile(r"[{}<>=_\\|`#@$^~]|::|\(\)|->")
 _SPACED_HAN = re.compile(
     rf"(?<=[{HAN}，。！？；：、（）《》“”])\s+|\s+(?=[{HAN}，。！？；：、（）《》“”])"
@@ -62,7 +62,7 @@ class Bitext:
     """Clean sentence pairs from one source.
 
     Attributes:
-        name: Source name, by which sampling weights are given.
+        name: Name of the source; sampling weights refer to it.
         english: English sides.
         chinese: Chinese sides, aligned with ``english``.
         dropped: Rows dropped, by reason.
@@ -80,7 +80,7 @@ class Bitext:
 
 
 def strip_markup(text: str) -> str:
-    """Remove HTML, Markdown and reStructuredText markup and keep the text that it marks up."""
+    """Remove HTML, Markdown and reStructuredText markup and keep the text inside it."""
     for pattern, replacement in _MARKUP:
         text = pattern.sub(replacement, text)
     return text.strip()
@@ -92,7 +92,7 @@ def normalize_english(text: str) -> str:
 
 
 def normalize_chinese(text: str) -> str:
-    """Undo word spacing and half-width punctuation, both off the distribution of real text."""
+    """Undo word spacing and half-width punctuation, which ordinary Chinese text does not have."""
     text = _HALF_AFTER_HAN.sub(lambda match: match[0].strip().translate(_HALF_WIDTH), text)
     return _SPACED_HAN.sub("", text).strip()
 
@@ -105,7 +105,7 @@ def drop_reason(
     max_length_ratio: float = 3.0,
     max_code_share: float = 0.06,
 ) -> str | None:
-    """Name the rule that a stripped and normalised pair breaks, or None for a pair to keep.
+    """Name the rule that a stripped and normalised pair breaks, or None if the pair is kept.
 
     Args:
         english: English side.
@@ -143,11 +143,11 @@ def clean_pairs(
     Args:
         pairs: (English, Chinese) rows as found.
         name: Name of the source.
-        max_identical_targets: Keep at most so many pairs with one Chinese side, since a sentence
+        max_identical_targets: Keep at most this many pairs with the same Chinese side: a sentence
             with many sources teaches little and fills batches with false negatives.
 
     Raises:
-        DataError: No pair survives, or most rows are the other way round.
+        DataError: No pair survives, or the columns are swapped in most rows.
     """
     num_swapped = 0
     bitext = Bitext(name=name, english=[], chinese=[])
@@ -171,9 +171,9 @@ def clean_pairs(
         bitext.chinese.append(chinese)
     if num_swapped > len(bitext):
         raise DataError(
-            f"the columns of {name!r} seem to be swapped: {num_swapped} rows are Chinese, then "
-            f"English, and {len(bitext)} English, then Chinese; expected English in the first "
-            "column and Chinese in the second"
+            f"the columns of {name!r} seem to be swapped: {num_swapped} rows have Chinese first "
+            f"and {len(bitext)} have English first; expected English in the first column and "
+            "Chinese in the second"
         )
     if not bitext.english:
         raise DataError(
@@ -199,11 +199,11 @@ def read_bitext(path: str | Path, *, name: str | None = None) -> Bitext:
 
 
 def read_bitexts(paths: str) -> Bitext:
-    """Read comma-separated bitext files as one, in the order they are given.
+    """Read comma-separated bitext files as one, in the given order.
 
     Raises:
-        ConfigError: There is no path between two commas.
-        DataError: As ``read_bitext``.
+        ConfigError: A path between two commas is missing.
+        DataError: As for ``read_bitext``.
     """
     parts = [part.strip() for part in paths.split(",")]
     if not all(parts):
@@ -255,5 +255,5 @@ def _is_chinese(text: str) -> bool:
     han = len(HAN_CHARACTER.findall(text))
     if _KANA_HANGUL.search(text):
         return False
-    # One Latin letter weighs a fifth of a character: "使用 LDFLAGS_NODIST 变量" is Chinese.
+    # A Latin letter counts as a fifth of a character: "使用 LDFLAGS_NODIST 变量" is Chinese.
     return han > 0 and han >= 0.3 * (han + len(_LATIN.findall(text)) / 5)

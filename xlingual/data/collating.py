@@ -1,4 +1,4 @@
-"""Batches: rows padded together, and their second views padded by themselves."""
+"""Collation: the rows of a batch are padded together, and their second views separately."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ VIEW_PREFIX = "view_"
 class TransferCollator(DataCollatorWithPadding):
     """Pads the rows of a batch; the columns ``view_*`` are a second text of each row.
 
-    A view (the row with some words code-switched, or its translation) has its own length, so it is
-    padded apart from the row it belongs to.
+    A view (the row with some words code-switched, or its translation) has its own length, so views
+    are padded separately from the rows.
     """
 
     def __call__(self, features: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """Tensors of one batch; ``view_input_ids`` and so on beside those of the rows."""
+        """Collate a batch; the tensors of the views are called ``view_input_ids`` and so on."""
         rows = [
             {name: value for name, value in row.items() if not name.startswith(VIEW_PREFIX)}
             for row in features

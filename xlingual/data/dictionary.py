@@ -1,8 +1,8 @@
 """Bilingual dictionaries: CC-CEDICT and two-column files.
 
-A dictionary serves three ends: its entries are pairs for contrastive learning, its single words
-switch the language of a word inside a sentence, and the two spellings of each CC-CEDICT headword
-give a map from traditional to simplified characters.
+A dictionary has three uses: its entries are pairs for contrastive learning, its single words are
+substituted in code-switching, and the two spellings of each CC-CEDICT headword give a map from
+traditional to simplified characters.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _SINGLE_WORD = re.compile(r"[a-z]+(?:['’-][a-z]+)*")
 
 @dataclass(frozen=True)
 class DictionaryEntry:
-    """One headword with its English senses, the most usual first."""
+    """One headword with its English senses, the most common first."""
 
     simplified: str
     traditional: str
@@ -82,17 +82,17 @@ def dictionary_pairs(
     max_senses: int = 6,
     max_words: int = 6,
 ) -> Bitext:
-    """One pair for each sense of each entry, weighted towards words that real text uses.
+    """Make one pair of each sense of each entry, weighted towards words that real text uses.
 
     The weight of a sense is ``(1 + c) ** 0.5 / number of senses`` with ``c`` the count of the
-    headword in ``text``: a dictionary is mostly rare words, a reader mostly meets common ones.
+    headword in ``text``: a dictionary is mostly rare words, while text is mostly common ones.
 
     Args:
         entries: The dictionary.
         text: Chinese text in which headwords are counted; without it every headword weighs 1.
         name: Name of the source.
-        max_senses: Senses kept of one entry; later ones are rare.
-        max_words: Longer senses are explanations rather than translations.
+        max_senses: Senses kept per entry; later ones are rare.
+        max_words: Longest sense in words; longer ones are explanations rather than translations.
     """
     counts = _count_headwords(entries := list(entries), text)
     bitext = Bitext(name=name, english=[], chinese=[], pair_weights=[])
@@ -114,8 +114,8 @@ def simplified_characters(
 
     Args:
         entries: Entries with both spellings.
-        min_share: Characters that stay as they are in more than ``1 - min_share`` of their
-            headwords are not mapped, since they are simplified characters as well.
+        min_share: Characters that are unchanged in more than ``1 - min_share`` of their headwords
+            are not mapped, since they are simplified characters as well.
     """
     votes: dict[str, Counter[str]] = defaultdict(Counter)
     for entry in entries:
@@ -138,18 +138,20 @@ def word_translations(
     max_translations: int = 5,
     max_characters: int = 4,
 ) -> dict[str, list[str]]:
-    """The Chinese translations of single English words, the most usual first.
+    """The Chinese translations of single English words, the most common first.
 
-    A dictionary from Chinese has dozens of headwords for one English word, most of them rare. They
-    are ranked by ``(1 + c) ** 0.5 / r`` with ``c`` the count of the headword in ``text``, read by
-    longest match so that 电影 is no 影, and ``r`` the rank of the sense in its entry.
+    A Chinese-English dictionary has dozens of headwords for one English word, most of them rare.
+    They are ranked by ``(1 + c) ** 0.5 / r`` with ``c`` the count of the headword in ``text``,
+    found by longest match so that 电影 does not count as 影, and ``r`` the rank of the sense in its
+    entry.
 
     Args:
         entries: The dictionary.
-        text: Chinese text, best of the domain to be served; without it the headwords themselves
-            are the text: a usual one is part of many others. CC-CEDICT's own order says nothing.
-        max_translations: Translations kept of one word.
-        max_characters: Longer headwords are phrases and names.
+        text: Chinese text, ideally of the target domain. Without it the headwords themselves are
+            the text, since a common one is part of many others; the order of CC-CEDICT does not
+            reflect frequency.
+        max_translations: Translations kept per word.
+        max_characters: Longest headword; longer ones are phrases and names.
 
     Example:
         >>> word_translations([DictionaryEntry("吃", "吃", ("to eat", "to have one's meal"))])
@@ -206,7 +208,7 @@ def _count_headwords(entries: Sequence[DictionaryEntry], text: Sequence[str]) ->
 
 
 def _count_words(words: set[str], text: Sequence[str]) -> Counter[str]:
-    """Counts by longest match from the left: what stands inside a longer word is not counted."""
+    """Count by longest match from the left: a word inside a longer one is not counted."""
     longest = max(map(len, words), default=1)
     counts: Counter[str] = Counter()
     for line in text:

@@ -1,4 +1,4 @@
-"""Rows that are held out of training, the same share of every label."""
+"""Held-out rows, stratified by label."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ logger = logging.getLogger(__name__)
 def hold_out(
     dataset: Dataset, *, share: float = 0.1, label_column: str = "label", seed: int = 0
 ) -> tuple[Dataset, Dataset]:
-    """Split off a share of the rows, the same share of every label.
+    """Hold out a share of the rows, the same share of every label.
 
-    A label with one row stays in the first part.
+    The row of a label with a single row is not held out.
 
     Returns:
-        The larger part and the held-out rows, both in the order of the file.
+        The other rows and the held-out ones, both in the order of the file.
     """
     by_label: dict[str, list[int]] = defaultdict(list)
     for row, label in enumerate(dataset[label_column]):
@@ -39,10 +39,10 @@ def hold_out(
 def hold_out_validation(
     sets: dict[str, Dataset], *, label_column: str = "label", seed: int = 0
 ) -> tuple[dict[str, Dataset], dict[str, Dataset]]:
-    """Take a tenth of every source set as validation; too small a set gives none.
+    """Hold out a tenth of every source set for validation; sets that are too small are left whole.
 
     Returns:
-        What is left of the sets to train on, and the validation sets.
+        The training sets without those rows, and the validation sets.
     """
     training, validation = dict(sets), {}
     for name, rows in sets.items():

@@ -12,7 +12,7 @@ from xlingual.tasks import SOURCE, TARGET
 
 __all__ = ["mix_domains"]
 
-# Missing in some of the sets, these are empty there; any other column must be in all.
+# A set without one of these columns gets an empty one; any other column must be in all sets.
 _OPTIONAL_COLUMNS = {"label", "labels", "tags", "soft_labels", "view_text", "view_text_pair"}
 
 
@@ -23,13 +23,13 @@ def mix_domains(
     source_weights: Mapping[str, float] | None = None,
     target_weights: Mapping[str, float] | None = None,
 ) -> Dataset:
-    r"""Concatenate data sets, each row carrying its domain and its weight in the loss.
+    r"""Concatenate data sets; each row carries its domain and its weight in the loss.
 
     .. math:: L = \frac{1}{N} \sum_d \lambda_d \sum_{i \in d} w_i \, \ell_i
 
     where :math:`\lambda_d` is the weight of data set *d*, :math:`w_i` that of the row (its
     ``weight`` column, 1 if it has none) and *N* the number of labelled rows in the batch. Source
-    and target travel in one batch and one forward pass, which is safe under DDP and FSDP.
+    and target rows share a batch and a forward pass, which is safe under DDP and FSDP.
 
     Args:
         sources: Source data sets by name, all in the same canonical columns.
@@ -38,9 +38,9 @@ def mix_domains(
         target_weights: The same for the targets.
 
     Returns:
-        One data set with the columns that all have in common, those of labels and views if any has
-        them (``None`` in the rows of the others), ``domain`` (0 source, 1 target), ``domain_name``
-        and ``weight``.
+        One data set with the columns that all sets have in common, the label and view columns that
+        any set has (``None`` in the rows of the others), ``domain`` (0 source, 1 target),
+        ``domain_name`` and ``weight``.
 
     Raises:
         DataError: There is no data set, a weight is not positive, or a weight has no data set.
@@ -69,8 +69,8 @@ def _check_weights(weights: Mapping[str, float], sets: Mapping[str, Dataset]) ->
     unknown = sorted(weights.keys() - sets.keys())
     if unknown:
         raise DataError(
-            f"weights for data sets that are not there: {', '.join(unknown)}; "
-            f"there are {', '.join(sets) or 'none'}"
+            f"got weights for unknown data sets: {', '.join(unknown)}; "
+            f"expected names among: {', '.join(sets) or 'none'}"
         )
     bad = {name: weight for name, weight in weights.items() if not 0 < weight < math.inf}
     if bad:
@@ -78,7 +78,7 @@ def _check_weights(weights: Mapping[str, float], sets: Mapping[str, Dataset]) ->
 
 
 def _missing_as_none(parts: list[Dataset]) -> list[Dataset]:
-    """Give sets without a label, or a view, an empty column: the others must not lose theirs."""
+    """Give sets without labels or views an empty column, so that the others keep theirs."""
     labels = {
         column: part.features[column]
         for part in parts

@@ -1,4 +1,4 @@
-"""Poisson sampling: the batches of differentially private training."""
+"""Poisson sampling of batches for differentially private training."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ __all__ = ["PoissonBatches"]
 
 
 class PoissonBatches(Sampler[list[int]]):
-    r"""Batches in which each row is with probability *q*, whatever the other rows do.
+    r"""Batches that contain each row with probability *q*, independently of the other rows.
 
-    The privacy of subsampling is proved for such batches, and not for a shuffled order. A batch
-    that comes out empty is the row number *n*, one after the last: the caller puts a row of weight
-    0 there, so that the step adds noise alone, as the proof wants it.
+    The privacy of subsampling is proved for such batches, not for a shuffled order. An empty batch
+    is returned as the index *n*, one past the last row: the caller puts a row of weight 0 there, so
+    that the step adds noise only, as the proof requires.
 
     Args:
         num_rows: *n*.
         sample_rate: *q*; a batch has *qn* rows on average.
-        seed: Repeats the batches; None draws from the system's randomness.
+        seed: Makes the batches reproducible; None uses the randomness of the system.
     """
 
     def __init__(self, num_rows: int, *, sample_rate: float, seed: int | None = None) -> None:
@@ -30,7 +30,7 @@ class PoissonBatches(Sampler[list[int]]):
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the batches of this epoch; only those of a seed can be chosen again."""
+        """Set the epoch, which determines the batches together with the seed."""
         self.epoch = epoch
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""The order in which rows are trained on: length buckets, and a fixed share of target rows."""
+"""The order of training rows: length buckets and a fixed share of target rows."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ _BATCHES_PER_BUCKET = 50
 
 
 class TransferSampler(Sampler[int]):
-    """Shuffles, keeps rows of similar length together, and can hold the domains in balance.
+    """Shuffles rows, keeps similar lengths together, and can fix the share of target rows.
 
     The rows are shuffled and cut into buckets of 50 batches; a bucket is sorted by length and its
-    batches are shuffled, so a batch pads little while its content stays random. With
+    batches are shuffled, so batches need little padding while their content stays random. With
     ``target_share`` every batch holds that share of target rows: an epoch goes through the source
-    once, and through the target as often as it takes (Schmidt et al. 2022, "Don't Stop
-    Fine-Tuning", up-sample the shots in this way).
+    once, and through the target as often as needed (Schmidt et al. 2022, "Don't Stop Fine-Tuning",
+    up-sample the shots in this way).
 
-    The order depends on ``seed`` and the epoch alone, so a resumed run, and every process of a
+    The order depends only on ``seed`` and the epoch, so a resumed run, and every process of a
     distributed one, sees the rows that an uninterrupted single run would see.
 
     Args:
         lengths: Tokens of each row.
-        batch_size: Rows a process takes at a time; consecutive indices form its batches.
+        batch_size: Rows of a batch of one process; consecutive indices form its batches.
         domains: 0 (source) or 1 (target) of each row; needed for ``target_share``.
         target_share: Target rows in a batch, as a share in (0, 1); None keeps the proportions
             of the data.
@@ -62,7 +62,7 @@ class TransferSampler(Sampler[int]):
     def _split(
         self, rows: torch.Tensor, domains: Sequence[int] | None, target_share: float
     ) -> list[tuple[torch.Tensor, int]]:
-        """The rows of each domain with the number of them in a batch, source first."""
+        """The rows of each domain and how many of them are in a batch, source first."""
         num_target = round(self.batch_size * target_share)
         if not 0 < num_target < self.batch_size:
             raise ConfigError(
@@ -78,7 +78,7 @@ class TransferSampler(Sampler[int]):
         return [(rows[~is_target], self.batch_size - num_target), (rows[is_target], num_target)]
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the order of this epoch; the trainer calls it."""
+        """Set the epoch, which determines the order together with the seed."""
         self.epoch = epoch
 
     def __len__(self) -> int:

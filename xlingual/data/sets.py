@@ -40,15 +40,15 @@ class TransferData:
     """The data sets of one run, by role and then by name.
 
     Attributes:
-        task: What the columns mean.
+        task: Defines the columns.
         label_space: The labels of the source.
-        target_label_space: The labels of the target; another object only where a recipe allows it.
+        target_label_space: The labels of the target; they differ only where a recipe allows it.
         mixture_weights: Weight of each training set in the loss, by role and name.
         rejected: Rows that were left out, each with its file, row number and reason.
-        source_language: Names the metrics of the source sets.
-        target_language: Names the metrics of the target sets.
-        arguments: How the sets were asked for: files, columns, labels.
-        sources: The files and hub ids that were read, by role; none for the embedded corpus.
+        source_language: Language of the source sets; it also names their metrics.
+        target_language: Language of the target sets; it also names their metrics.
+        arguments: The data arguments: files, columns, labels.
+        sources: The files and hub ids that were read, by role; empty for the embedded corpus.
     """
 
     task: Task
@@ -68,7 +68,7 @@ class TransferData:
     sources: Mapping[str, Sequence[DataSource]] = field(default_factory=dict)
 
     def mixture(self, *roles: str) -> Dataset:
-        """The training sets of these roles (none named: of all) as one weighted data set."""
+        """The training sets of these roles (by default all) as one weighted data set."""
         wanted = roles or _TRAINING
         source, target = (getattr(self, role) if role in wanted else {} for role in _TRAINING)
         weights = [
@@ -77,7 +77,7 @@ class TransferData:
         return mix_domains(source, target, source_weights=weights[0], target_weights=weights[1])
 
     def pool(self, role: str) -> Dataset | None:
-        """All sets of a role as one data set, without weights; None where there is none."""
+        """All sets of a role as one data set, without weights; None if there are none."""
         sets: Sets = getattr(self, role)
         if not sets:
             return None
@@ -98,7 +98,7 @@ class TransferData:
         return self.source_language if role.startswith("source") else self.target_language
 
     def selection_sets(self) -> Sets:
-        """What is evaluated while training: the validation rows of each language, pooled."""
+        """The sets that are evaluated during training: the pooled validation rows by language."""
         return {
             self.language(role): concatenate_datasets(list(sets.values()))
             for role in ("source_validation", "target_validation")
@@ -132,14 +132,14 @@ def load_transfer_data(
     of the source training rows is held out. The labels of ``target_unlabeled`` are never read.
 
     Args:
-        data_args: Where each role is read from, and how; columns that are left open are guessed
-            and said aloud.
+        data_args: The files of each role and how they are read; columns that are not named are
+            guessed, and the guess is logged.
         use: The roles that the recipe reads; others that are given are ignored with a warning.
-        required: The roles that must be there.
-        source_language: Names the metrics of the source sets.
-        target_language: Names the metrics of the target sets.
+        required: The roles that must be given.
+        source_language: Language of the source sets; it also names their metrics.
+        target_language: Language of the target sets; it also names their metrics.
         allow_other_target_labels: Whether the target may have a label space of its own.
-        label_space: The labels of a trained model, where no source row is read.
+        label_space: The labels of a trained model, for recipes that read no source rows.
         rejected_to: Folder for ``rejected_rows.jsonl``, written if a row was rejected.
         seed: Seed of sampling and holding out.
 
@@ -149,25 +149,19 @@ def load_transfer_data(
         LabelSpaceError: A target set has labels that the source does not.
     """
     task = get_task(data_args.task)
-    read = partial(
-        load_source,
-        task=task,
-        columns=Columns.of(data_args),
-        label_map=parse_label_map(data_args.label_map),
-        label_bins=parse_label_bins(data_args.label_bins),
-    )
+    read = _reader(data_args, task)
     given = {role: spec for role in ROLES if (spec := getattr(data_args, role))}
     sources = {
         role: parse_sources(spec, default_name=role) for role, spec in given.items() if role in use
     }
+    rejected: list[dict[str, Any]] = []
     if given:
         _check_given(given, use=use, required=required)
         sets, rejected = _read_sets(sources, read)
     else:
-        sets, rejected = _embedded(use, task), []
-    if rejected and rejected_to is not None and PartialState().is_main_process:
-        path = Path(rejected_to) / "rejected_rows.jsonl"
-        logger.warning("rejected rows: %d, listed in %s", write_rejected(path, rejected), path)
+        sets = _embedded(use, task)
+    if rejected_to is not None:
+        _list_rejected(rejected, Path(rejected_to) / "rejected_rows.jsonl")
     for role in _TRAINING:
         sets[role] = {
             name: _sample(rows, data_args.max_train_rows, seed) for name, rows in sets[role].items()
@@ -203,16 +197,26 @@ def _check_given(given: Mapping[str, str], *, use: Sequence[str], required: Sequ
     missing = [role for role in required if role not in given]
     if missing:
         raise ConfigError(
-            f"this recipe needs {' and '.join('--' + role for role in missing)} beside "
-            f"{', '.join('--' + role for role in given)}; or leave all data arguments out to run "
+            f"this recipe needs {' and '.join('--' + role for role in missing)} in addition to "
+            f"{', '.join('--' + role for role in given)}; or leave out all data arguments to run "
             "on the embedded corpus"
         )
+
+
+def _reader(data_args: DataArguments, task: Task) -> Callable[..., LoadedData]:
+    return partial(
+        load_source,
+        task=task,
+        columns=Columns.of(data_args),
+        label_map=parse_label_map(data_args.label_map),
+        label_bins=parse_label_bins(data_args.label_bins),
+    )
 
 
 def _read_sets(
     sources: Mapping[str, Sequence[DataSource]], read: Callable[..., LoadedData]
 ) -> tuple[dict[str, Sets], list[dict[str, Any]]]:
-    """The sets of all roles, and the rows that were left out."""
+    """The sets of all roles, and the rows that were rejected."""
     sets: dict[str, Sets] = {role: {} for role in ROLES}
     rejected: list[dict[str, Any]] = []
     for role, source in [(role, source) for role, named in sources.items() for source in named]:
@@ -220,6 +224,11 @@ def _read_sets(
         sets[role][source.name] = loaded.dataset
         rejected += loaded.rejected
     return sets, rejected
+
+
+def _list_rejected(rejected: Sequence[dict[str, Any]], path: Path) -> None:
+    if rejected and PartialState().is_main_process:
+        logger.warning("rejected rows: %d, listed in %s", write_rejected(path, rejected), path)
 
 
 def _embedded(use: Sequence[str], task: Task) -> dict[str, Sets]:
@@ -256,7 +265,7 @@ def _label_spaces(
     *,
     allow_other_target_labels: bool,
 ) -> tuple[LabelSpace, LabelSpace]:
-    """The source's labels, and the target's where it may have others."""
+    """The label spaces of source and target, which are the same unless others are allowed."""
     source = known or LabelSpace.from_labels(_label_names(sets["source_train"], task))
     if len(source) < 2 and task.name != "multi_label":
         raise LabelSpaceError(
@@ -284,7 +293,7 @@ def _label_spaces(
 
 
 def _warn_of_overlap(sets: dict[str, Sets], task: Task) -> None:
-    """Say how many test rows were trained on: their score would be memory, not transfer."""
+    """Warn of test rows that are trained on: their score would be memory, not transfer."""
     training = [rows for role in _TRAINING for rows in sets[role].values()]
     for name, rows in sets["target_test"].items():
         repeated = find_overlap(training, rows, columns=task.text_columns)

@@ -1,4 +1,4 @@
-"""From rows of text to rows of token ids, with label ids, domain ids and weights beside them."""
+"""Encoding: rows of text become token ids with label ids, domain ids and weights."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ def encode(
     """Tokenise a data set and align its labels to ``label_space`` by name.
 
     Sentences are truncated to ``max_length`` tokens, pairs longest side first, and not padded:
-    padding belongs to the batch. A row without a label keeps its place and gets
-    ``IGNORE_INDEX``, so unlabelled target text can travel in the same batches.
+    batches are padded when they are collated. A row without a label is kept and gets
+    ``IGNORE_INDEX``, so unlabelled target text can share the batches.
 
     Args:
         dataset: Canonical columns (``text``, ``text_pair``, ``label`` or ``labels``), and
-            optionally ``domain`` (0 source, 1 target), ``group`` (a number of its task or data set,
-            for losses that tell them apart), ``weight`` (a factor on the row's loss),
+            optionally ``domain`` (0 source, 1 target), ``group`` (the number of its task or data
+            set, for losses that distinguish them), ``weight`` (a factor on the row's loss),
             ``soft_labels`` (a teacher's probabilities by label name) and ``view_text`` or
             ``view_text_pair`` (a second text of the row).
         tokenizer: The tokenizer of the model that will read the rows.
-        task: What the columns mean.
+        task: Defines the columns.
         label_space: The model's label space; the order of labels in the file does not matter.
         max_length: Tokens per row, special tokens included.
 
     Returns:
         Columns ``input_ids``, ``attention_mask``, ``labels``, ``domain``, ``weight``, ``length``
-        (tokens, for length bucketing) and what else the tokenizer makes; ``soft_labels`` in the
-        order of ``label_space`` and ``view_input_ids`` and so on where the rows have them.
+        (tokens, for length bucketing) and whatever else the tokenizer returns; ``soft_labels`` in
+        the order of ``label_space`` and ``view_input_ids`` and so on where the rows have them.
 
     Raises:
         ColumnError: A text column of the task is missing.
@@ -104,7 +104,7 @@ def _encode_batch(
     encoded["domain"] = batch.get("domain") or [SOURCE] * size
     if "group" in batch:
         encoded["group"] = batch["group"]
-    # A set without weights, put together with one that has them, has None in their place.
+    # Rows of a set without weights have None once it is mixed with a set that has them.
     weights = batch.get("weight") or [None] * size
     encoded["weight"] = [1.0 if weight is None else float(weight) for weight in weights]
     encoded["length"] = [len(ids) for ids in encoded["input_ids"]]
@@ -112,7 +112,7 @@ def _encode_batch(
 
 
 def _view(batch: Mapping[str, list[Any]], column: str) -> list[str]:
-    """A column's second texts, and the column's own where a row has none."""
+    """The second text of each row, or its own text where it has none."""
     views = batch.get(f"{VIEW_PREFIX}{column}") or [None] * len(batch[column])
     return [text if view is None else view for text, view in zip(batch[column], views, strict=True)]
 

@@ -1,4 +1,4 @@
-"""Translations that a user brings: one line a row, or a column of the file itself."""
+"""Translations given by the user: one line per row, or a column of the data file."""
 
 from __future__ import annotations
 
@@ -38,22 +38,23 @@ def read_translations(
 ) -> dict[str, str]:
     """The translation of each text of a data set.
 
-    The translations are looked up by the text and not by a row number: rows that are rejected,
-    held out or sampled later cannot shift them against each other.
+    Translations are looked up by text, not by row number, so rejecting, holding out or sampling
+    rows cannot misalign them.
 
     Args:
-        path: One line a row of the role's files, in their order; the two sides of a pair are
-            separated by a tab. None: the column ``translation`` (or ``view_text``) of the files.
-        data: What was loaded; its files are read once more, for the rows that it left out.
-        role: Which of its sets.
-        language: What the translations must be in, ``"zh"`` or ``"en"``; other tags pass. None:
-            the language of the other side.
+        path: A file with one line for each row of the role's files, in the same order; the two
+            sides of a pair are separated by a tab. None reads the column ``translation`` (or
+            ``view_text``) of the files.
+        data: The loaded sets; the files are read again to count the rows that were left out.
+        role: The role whose sets were translated.
+        language: Language that the translations must be in, ``"zh"`` or ``"en"``; other tags are
+            not checked. None is the language of the other side.
 
     Returns:
         Translation by text; rows without a text or with an empty translation are left out.
 
     Raises:
-        DataError: There are not as many lines as rows, a line does not hold a pair, there is no
+        DataError: The numbers of lines and rows differ, a line does not hold a pair, there is no
             such column, or the translations are in another language.
     """
     if language is None:
@@ -67,7 +68,7 @@ def read_translations(
         if len(given) != len(texts):
             raise DataError(
                 f"{path} has {len(given)} lines, but --{role} has {len(texts)} rows; expected one "
-                "translation a line for each row, in their order (an empty line for none)"
+                "translation per line for each row, in the same order (an empty line for none)"
             )
     translations: dict[str, str] = {}
     for row, translated in zip(texts, given, strict=True):
@@ -79,10 +80,10 @@ def read_translations(
 
 
 def check_translations(translations: Mapping[str, str], *, language: str, where: str) -> None:
-    """Refuse translations that are not in the language they should be in, told by the script.
+    """Refuse translations that are not in the expected language, judged by their script.
 
     Raises:
-        DataError: Most of them are in another one, or there is none at all.
+        DataError: Most of them are in another language, or there are none.
     """
     if not translations:
         raise DataError(f"{where} holds no translation; expected one for each row")
@@ -103,15 +104,15 @@ def translate_rows(
     text_columns: Sequence[str] = ("text",),
     as_view: bool = False,
 ) -> Dataset:
-    """Rows in the other language, with the labels they have.
+    """Replace the texts of labelled rows by their translations.
 
     Args:
         dataset: The rows.
         translations: Translation by text.
-        text_columns: What is translated.
-        as_view: Keep the text and put the translation beside it as ``view_text``, for
-            ``ConsistencyLoss``; None where there is none. Otherwise rows that have no translation
-            are left out, with a warning.
+        text_columns: The columns to translate.
+        as_view: Keep the text and add the translation as ``view_text``, for ``ConsistencyLoss``;
+            None where a row has none. Otherwise rows without a translation are left out, with a
+            warning.
 
     Raises:
         DataError: No row has a translation.
@@ -136,7 +137,7 @@ def translate_rows(
 def _read_rows(
     data: TransferData, *, role: str, with_own: bool
 ) -> tuple[list[list[str]], list[list[str]]]:
-    """The texts of every row, "" where there is none, and the translations in its own columns."""
+    """The texts of every row and the translations in the file, "" where one is missing."""
     if not data.sources:
         rows = embedded_corpus()[role]
         if with_own:
@@ -168,7 +169,7 @@ def _own_columns(names: Sequence[str], task: Task, *, where: str) -> list[str]:
             return wanted
     raise DataError(
         f"{where} has no column {' or '.join(_COLUMNS)} (its columns are {', '.join(names)}); give "
-        "--translations with one line a row, or --translation_model"
+        "--translations with one line per row, or --translation_model"
     )
 
 

@@ -1,6 +1,6 @@
 """Scores, their intervals and the transfer gap. Nothing here needs torch or a network.
 
-The functions are pure and import only numpy. A name is imported when it is first used:
+The functions are pure and import only numpy. Names are imported on first use, because
 ``import evaluate``, which the ``evaluate.Metric`` classes need, takes seconds.
 """
 

@@ -17,7 +17,6 @@ from .estimates import (
     AccuracyEstimate as AccuracyEstimate,
     accuracy_under_prior as accuracy_under_prior,
     average_thresholded_confidence as average_thresholded_confidence,
-    bitext_agreement as bitext_agreement,
     difference_of_confidences as difference_of_confidences,
     estimate_accuracy as estimate_accuracy,
 )
@@ -43,6 +42,7 @@ from .metrics import (
     PerClassF1 as PerClassF1,
     TransferGap as TransferGap,
 )
+from .model_selection import bitext_agreement as bitext_agreement
 from .ngrams import ngram_agreement as ngram_agreement
 from .prediction_rows import (
     PredictionRows as PredictionRows,

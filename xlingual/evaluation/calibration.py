@@ -1,14 +1,14 @@
-r"""How far a confidence can be believed, and the one number that mends it.
+r"""Calibration: temperature scaling and the expected calibration error.
 
-A fine-tuned encoder is right less often than it is sure. Temperature scaling (Guo et al. 2017, "On
-Calibration of Modern Neural Networks") divides the logits by one number: no decision changes,
-only how sure it sounds. Softmax forgets a constant, so log-probabilities do in place of logits::
+A fine-tuned encoder is usually overconfident. Temperature scaling (Guo et al. 2017, "On Calibration
+of Modern Neural Networks") divides the logits by one number, which changes the confidences but no
+decision. Softmax ignores an additive constant, so log-probabilities can replace logits::
 
-    q = softmax(log p / T)            one label a row
-    q = sigmoid(logit(p) / T)         several labels a row
+    q = softmax(log p / T)            single-label
+    q = sigmoid(logit(p) / T)         multi-label
 
-The temperature is fitted on source validation rows. Under transfer it is not promised to fit the
-target as well, therefore the error is shown for every set before and after.
+The temperature is fitted on source validation rows. Nothing guarantees that it suits the target as
+well, so the error of every set is reported before and after scaling.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ MIN_ROWS = 20
 """With fewer labelled rows a temperature says more about the rows than about the model."""
 
 _LOWEST, _HIGHEST = 0.2, 10.0
-# float32 probabilities round to 0 and 1; the logarithm needs a distance from both.
+# float32 probabilities round to 0 and 1, of which the logarithm and the logit are infinite.
 _SMALLEST, _NEAREST_TO_ONE = 1e-30, 1e-7
 
 
@@ -46,7 +46,7 @@ class Calibration:
     """A fitted temperature and where it comes from.
 
     Attributes:
-        calibration_temperature: T; above 1 the model was too sure, below 1 not sure enough.
+        calibration_temperature: T; above 1 the model was overconfident, below 1 underconfident.
         fitted_on: Names of the sets.
         num_rows: Labelled rows it was fitted on.
     """
@@ -71,7 +71,7 @@ def fit_calibration_temperature(
 
     .. math:: T^* = \arg\min_T -\frac{1}{N} \sum_i \log \mathrm{softmax}(\log p_i / T)_{y_i}
 
-    The loss is convex in 1/T, so a bounded search over log T finds its one minimum.
+    The loss is convex in 1/T, so a bounded search over log T finds its only minimum.
 
     Args:
         probabilities: Softmax (``multi_label``: sigmoid) outputs.
@@ -82,11 +82,11 @@ def fit_calibration_temperature(
         probabilities (rows, labels); references (rows,), multi-label (rows, labels).
 
     Returns:
-        T between 0.2 and 10: rows that are all right would drive it to 0. It is 1, with a warning,
-        if fewer than 20 rows have a label.
+        T between 0.2 and 10, because rows that are all correct would drive it to 0. It is 1, with a
+        warning, if fewer than 20 rows have a label.
 
     Raises:
-        DataError: The shapes do not fit, or the probabilities are none.
+        DataError: The shapes do not match, or the values are not probabilities.
     """
     from scipy.optimize import minimize_scalar
 
@@ -116,15 +116,15 @@ def fit_calibration_temperature(
 def apply_calibration(
     probabilities: npt.ArrayLike, calibration_temperature: float, *, multi_label: bool = False
 ) -> FloatArray:
-    """Probabilities as they would be with the logits divided by a temperature.
+    """Rescale probabilities as if the logits were divided by a temperature.
 
     Args:
         probabilities: Softmax (``multi_label``: sigmoid) outputs, shape (rows, labels).
         calibration_temperature: T, above 0.
-        multi_label: Whether each label stands by itself.
+        multi_label: Whether a row may have several labels.
 
     Raises:
-        DataError: T is not above 0, or the probabilities are none.
+        DataError: T is not above 0, or the values are not probabilities.
     """
     if not calibration_temperature > 0:
         raise DataError(
@@ -145,8 +145,8 @@ def expected_calibration_error(
 
     .. math:: ECE = \sum_b \frac{n_b}{N} |acc_b - conf_b|
 
-    Confidence is the probability of the predicted label; with several labels a row every label
-    counts as a decision of its own, with confidence max(p, 1 - p). Bins are open on the left.
+    Confidence is the probability of the predicted label; in multi-label tasks every label counts
+    as a separate decision with confidence max(p, 1 - p). Bins are open on the left.
 
     Args:
         probabilities: Softmax or sigmoid outputs, shape (rows, labels).

@@ -1,7 +1,7 @@
-r"""Several methods, each trained with several seeds, on the same rows: which is better, how surely.
+r"""Comparison of methods, each trained with several seeds and evaluated on the same rows.
 
-Rows are redrawn with replacement, the same rows for every method and seed (a paired bootstrap:
-Koehn 2004, "Statistical Significance Tests for Machine Translation Evaluation"). In each redraw
+Rows are resampled with replacement, the same rows for every method and seed (a paired bootstrap:
+Koehn 2004, "Statistical Significance Tests for Machine Translation Evaluation"). In each resample
 *b* a method *m* gets the mean over its seeds *s*,
 
 .. math:: \bar a_m^{(b)} = \frac{1}{|S_m|} \sum_{s \in S_m} a(y^{(b)}, \hat y_{m,s}^{(b)}), \quad
@@ -12,8 +12,8 @@ and the p-value of its difference from the baseline is
 .. math:: p = \min\big(1,\; 2 \min(\#\{d^{(b)} \le 0\} + 1,\; \#\{d^{(b)} \ge 0\} + 1)
     / (B + 1)\big)
 
-corrected over the methods by Holm (1979). What these intervals do not hold is the choice of the
-seeds: the deviation over the seeds stands beside them.
+corrected over the methods by Holm (1979). These intervals do not cover the choice of seeds; the
+standard deviation over the seeds is reported separately.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ import numpy.typing as npt
 
 from xlingual.errors import ConfigError, DataError
 from xlingual.evaluation.gap import gap_recovered
-from xlingual.evaluation.intervals import BootstrapScore, Interval
+from xlingual.evaluation.intervals import BootstrapScore, Interval, draw_counts
 from xlingual.evaluation.scores import (
     FloatArray,
     PairCounts,
@@ -47,15 +47,13 @@ __all__ = [
     "resample_methods",
 ]
 
-_MAX_BLOCK_SIZE = 4_000_000  # counts drawn at once: 32 MB of float64
-
 
 class SeedScores(NamedTuple):
     """A method's score on one set.
 
     Attributes:
         seeds: The score of every seed.
-        mean: Their mean, with its value in every redraw of the rows.
+        mean: Their mean, with its value in every resample of the rows.
     """
 
     seeds: FloatArray
@@ -64,14 +62,14 @@ class SeedScores(NamedTuple):
 
 @dataclass(frozen=True)
 class MethodComparison:
-    """A method beside the baseline and the ceiling.
+    """A method compared with the baseline and the ceiling.
 
     Attributes:
         score: Mean over the seeds, with the interval over the rows.
         seed_deviation: Standard deviation over the seeds; NaN for one seed.
         difference: From the baseline, rows paired; None for the baseline itself.
         p_value: Of the difference, corrected by Holm; None for baseline and ceiling.
-        gap_recovered: None where there is no ceiling; NaN where it is not above the baseline.
+        gap_recovered: None without a ceiling; NaN if the ceiling is not above the baseline.
     """
 
     score: Interval
@@ -81,7 +79,7 @@ class MethodComparison:
     gap_recovered: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Flat, for JSON: a bound is ``_low`` or ``_high``, and what is undefined is None."""
+        """A flat dict for JSON: bounds end in ``_low`` and ``_high``; undefined values are None."""
         values: dict[str, float | None] = {
             "score": self.score.value, "score_low": self.score.low, "score_high": self.score.high,
             "seed_deviation": self.seed_deviation,
@@ -102,23 +100,21 @@ def resample_methods(
     num_resamples: int = 2000,
     seed: int = 0,
 ) -> dict[str, SeedScores]:
-    """Score every method on one set, redrawing the same rows for all of them.
+    """Score every method on one set, with the same resamples of the rows for all of them.
 
     Args:
         references: True label ids, shape ``(rows,)``, or multi-hot, ``(rows, labels)``. Rows
             without a label (-100) are left out.
-        predictions: Of each method one array per seed, of the shape of the references.
+        predictions: For each method one array per seed, of the shape of the references.
         label_names: The names, ordered by id.
         metric: A key of ``scores.py``: ``"accuracy"``, ``"macro_f1"``.
-        num_resamples: Redraws.
-        seed: The same seed gives the same redraws.
+        num_resamples: Number of resamples.
+        seed: The same seed gives the same resamples.
 
     Raises:
         DataError: A method without a prediction, shapes that differ, ids out of range.
-        ConfigError: ``num_resamples`` below 1, or a metric that there is not.
+        ConfigError: ``num_resamples`` below 1, or an unknown metric.
     """
-    if num_resamples < 1:
-        raise ConfigError(f"num_resamples must be 1 or more; got {num_resamples}; 2000 is usual")
     truth = np.asarray(references)
     labelled = (truth >= 0).reshape(len(truth), -1).all(axis=1)
     runs: dict[str, list[_Run]] = {}
@@ -130,30 +126,25 @@ def resample_methods(
                 f"have; got {[array.shape for array in answers]}; compare runs on the same rows"
             )
         runs[method] = [_run(truth[labelled], a[labelled], label_names, metric) for a in answers]
-    num_rows = int(labelled.sum())
-    once = np.ones((1, num_rows))
-    observed = {m: np.array([run.score(once)[0] for run in each]) for m, each in runs.items()}
-    redrawn: dict[str, list[FloatArray]] = {method: [] for method in runs}
-    generator = np.random.default_rng(seed)
-    block = max(1, _MAX_BLOCK_SIZE // num_rows)
-    for start in range(0, num_resamples, block):
-        size = min(block, num_resamples - start)
-        shares = np.full(num_rows, 1 / num_rows)
-        counts = generator.multinomial(num_rows, shares, size=size).astype(np.float64)
+    once = np.ones(int(labelled.sum()), dtype=np.int64)
+    observed = {m: np.array([run.score(once[None])[0] for run in each]) for m, each in runs.items()}
+    resampled: dict[str, list[FloatArray]] = {method: [] for method in runs}
+    for drawn in draw_counts(once, num_resamples=num_resamples, seed=seed):
+        counts = drawn.astype(np.float64)  # once for all runs
         for method, each in runs.items():
-            redrawn[method].append(np.mean([run.score(counts) for run in each], axis=0))
+            resampled[method].append(np.mean([run.score(counts) for run in each], axis=0))
     return {
         method: SeedScores(
-            scores, BootstrapScore(float(scores.mean()), np.concatenate(redrawn[method]))
+            scores, BootstrapScore(float(scores.mean()), np.concatenate(resampled[method]))
         )
         for method, scores in observed.items()
     }
 
 
 def mean_of_sets(sets: Sequence[Mapping[str, SeedScores]]) -> dict[str, SeedScores]:
-    """The unweighted mean over target sets of every method, seed by seed and redraw by redraw.
+    """The unweighted mean over target sets of every method, per seed and per resample.
 
-    Draw the sets with different seeds, so that their redraws are independent.
+    Resample the sets with different seeds, so that their resamples are independent.
 
     Raises:
         DataError: No set, or sets that hold different methods or numbers of seeds.
@@ -179,10 +170,10 @@ def compare_methods(
     """Difference from the baseline, its corrected p-value, and the share of the gap recovered.
 
     Args:
-        scores: Of :func:`resample_methods` or :func:`mean_of_sets`.
-        baseline: The method that the others are compared with; where it is missing (it failed),
-            only the scores are given.
-        ceiling: The method trained on target labels; no p-value is asked of it.
+        scores: From :func:`resample_methods` or :func:`mean_of_sets`.
+        baseline: The method that the others are compared with; if it is missing (because it
+            failed), only scores are returned.
+        ceiling: The method trained on target labels; it gets no p-value.
     """
     base, top = scores.get(baseline), scores.get(ceiling or "")
     differences = {
@@ -212,7 +203,7 @@ def compare_methods(
 
 
 def holm_correction(p_values: Mapping[str, float]) -> dict[str, float]:
-    r"""Holm's step-down correction: the chance of one false finding or more stays below alpha.
+    r"""Holm's step-down correction, which controls the family-wise error rate.
 
     .. math:: \tilde p_{(i)} = \max_{j \le i} \min\big(1, (m - j + 1)\, p_{(j)}\big)
 
@@ -228,14 +219,14 @@ def holm_correction(p_values: Mapping[str, float]) -> dict[str, float]:
 
 
 def cheapest_of_the_best(scores: Mapping[str, SeedScores], costs: Mapping[str, float]) -> str:
-    """The cheapest method that is not surely worse than the best one.
+    """The cheapest method that is not significantly worse than the best one.
 
-    A method is surely worse where the 95% interval of its difference from the best, rows paired,
-    lies below 0.
+    A method is significantly worse if the 95% interval of its difference from the best, rows
+    paired, is below 0.
 
     Args:
-        scores: Of :func:`resample_methods` or :func:`mean_of_sets`.
-        costs: Of each method, such as its seconds.
+        scores: From :func:`resample_methods` or :func:`mean_of_sets`.
+        costs: The cost of each method, such as its seconds.
 
     Raises:
         DataError: No method.
@@ -252,7 +243,7 @@ def cheapest_of_the_best(scores: Mapping[str, SeedScores], costs: Mapping[str, f
 
 
 class _Run(NamedTuple):
-    """One run, folded: which (reference, prediction) pair each row shows."""
+    """One run, reduced to the (reference, prediction) pair of each row."""
 
     pairs: PairCounts
     shown: FloatArray  # (rows, pairs), one-hot
@@ -260,13 +251,13 @@ class _Run(NamedTuple):
     metric: str
 
     def score(self, counts: npt.NDArray[Any]) -> FloatArray:
-        """The score for each way of counting the rows; counts (draws, rows), result (draws,)."""
+        """The score for each count vector of the rows; counts (draws, rows), result (draws,)."""
         in_pairs = np.rint(counts @ self.shown).astype(np.int64)
         found = scores_from_counts(
             self.pairs, counts=in_pairs, label_names=self.label_names, with_micro_f1=True
         )
         if self.metric not in found:
-            raise ConfigError(f"no score {self.metric!r}; there are {', '.join(found)}")
+            raise ConfigError(f"unknown score {self.metric!r}; expected one of {', '.join(found)}")
         return found[self.metric]
 
 

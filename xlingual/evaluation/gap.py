@@ -1,4 +1,4 @@
-"""How much is lost on the way from the source to the target sets, and how sure that is.
+"""The transfer gap between the source and the target sets, with intervals.
 
 ::
 
@@ -28,7 +28,7 @@ class TransferSummary:
     Attributes:
         source: The score on the source set.
         target_mean: The unweighted mean over the target sets.
-        transfer_gap: ``source - target_mean``; above 0 where the target is harder.
+        transfer_gap: ``source - target_mean``; above 0 if the target is harder.
         worst_target: Name of the target set with the lowest score.
         worst_target_score: The score on that set.
     """
@@ -44,8 +44,8 @@ class TransferSummary:
 
         Returns:
             ``target_mean``, ``transfer_gap`` and ``worst_target_score``, each with ``_low`` and
-            ``_high``, and ``worst_target``, a name. The source score is left out: it stands under
-            its own key, such as ``eval_en_accuracy``.
+            ``_high``, and ``worst_target``, a name. The source score is left out: it has its own
+            key, such as ``eval_en_accuracy``.
         """
         intervals = {
             "target_mean": self.target_mean,
@@ -64,20 +64,19 @@ def transfer_summary(
 ) -> TransferSummary:
     """Transfer gap, target mean and worst target of one score, each with its interval.
 
-    The sets are taken as given and their rows as drawn, every set apart from the others. To make
-    the resamples independent even where all sets were resampled with one seed, each set's
-    resampled scores are shuffled before they are combined. Shuffling leaves the interval of a
-    single set as it is, so with one target ``target_mean`` equals that target's own line of the
-    report to the last digit.
+    The sets are taken as fixed and their rows as independent samples. To make the resamples
+    independent even if all sets were resampled with the same seed, each set's resampled scores are
+    shuffled before they are combined. Shuffling does not change the interval of a single set, so
+    with one target ``target_mean`` equals that target's own line of the report to the last digit.
 
-    The interval of the worst target is that of the set itself. It does not allow for the set
+    The interval of the worst target is that of the set itself. It does not account for the set
     having been picked as the lowest: with many targets of equal difficulty the worst looks worse
     than it is.
 
     Args:
         source: The score on the source set with its resamples, for example
-            ``resample_classification(...)["accuracy"]``. A score is taken, not rows, so that any
-            task's score fits.
+            ``resample_classification(...)["accuracy"]``. Scores rather than rows, so that it works
+            for any task.
         targets: The same score on every target set, by name.
         confidence: Share of the resampled values that lie inside each interval.
         seed: Seed of the shuffles.
@@ -124,8 +123,8 @@ def gap_recovered(*, method: float, zero_shot: float, supervised: float) -> floa
 
     Returns:
         0 at zero-shot, 1 at the ceiling, below 0 for a method that harms, above 1 past the
-        ceiling. NaN where supervision is no better than zero-shot: there is no gap to recover,
-        and the bare ratio would praise a method for doing worse.
+        ceiling. NaN if supervision is no better than zero-shot: there is no gap to recover, and
+        the ratio would reward a method for doing worse.
 
     Raises:
         DataError: A score is not finite.

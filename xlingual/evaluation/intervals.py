@@ -1,7 +1,7 @@
 """Percentile bootstrap intervals for the scores of one evaluation set.
 
 Rows are drawn with replacement, as many as the set has, and every score is computed again; the
-interval runs between the 2.5th and the 97.5th percentile of the redrawn scores (Efron and
+interval runs from the 2.5th to the 97.5th percentile of the resampled scores (Efron and
 Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13).
 
 Drawing ``n`` rows with replacement and counting how often each distinct (reference, prediction)
@@ -9,18 +9,18 @@ pair was drawn *is* one multinomial draw,
 
     counts* ~ Multinomial(n, counts / n),
 
-and the scores depend on the rows through these counts alone. So the counts are drawn directly: the
+and the scores depend on the rows only through these counts. So the counts are drawn directly: the
 result has exactly the distribution of a row bootstrap, and 2,000 resamples take milliseconds.
 
-What such an interval does not say:
+Limits of such an interval:
 
 * It covers the choice of *rows*, not the training seed, and it takes rows as independent: several
   sentences cut from one review make it too narrow.
-* A set with one distinct pair has nothing to redraw: one row, one class with every row right, or
-  every row wrong in one way all give ``low == value == high``. That is the method's limit, not
-  certainty; without an error in ``n`` rows the true error rate can still be about ``3 / n``.
+* A set with one distinct pair has nothing to resample: one row, one class with every row right, or
+  every row wrong in the same way all give ``low == value == high``. That is a limit of the method,
+  not certainty; without an error in ``n`` rows the true error rate can still be about ``3 / n``.
 * For accuracy ``low <= value <= high``. F1 is not linear in the counts, so with a handful of rows
-  of a class the value can lie at or even outside the edge; nothing is clipped to hide that.
+  of a class the value can be on or even outside a bound; it is deliberately not clipped.
 * A resample that misses a rare class scores it by the rules of ``scores.py``: 0 in its own
   precision, recall and F1, left out of ``macro_f1``. Intervals of such classes can reach 0.
 """
@@ -28,7 +28,7 @@ What such an interval does not say:
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -38,7 +38,6 @@ from xlingual.errors import ConfigError
 from xlingual.evaluation.label_arrays import check_label_names
 from xlingual.evaluation.scores import (
     FloatArray,
-    PairCounts,
     count_label_pairs,
     count_label_set_pairs,
     scores_from_counts,
@@ -49,6 +48,7 @@ __all__ = [
     "Interval",
     "bootstrap_classification",
     "bootstrap_multi_label",
+    "draw_counts",
     "flatten_intervals",
     "resample_classification",
     "resample_multi_label",
@@ -68,7 +68,7 @@ class Interval(NamedTuple):
 
 
 class BootstrapScore(NamedTuple):
-    """A score with its redrawn values, from which intervals of differences can be made.
+    """A score with its resampled values, which also give intervals of differences.
 
     Attributes:
         value: The score of the set as it is.
@@ -113,7 +113,7 @@ def bootstrap_classification(
         label_names: The names, ordered by id.
         num_resamples: With 2,000 the bounds have a standard error of 1.5% of the width.
         confidence: Share of the resampled scores that lie inside the interval.
-        seed: The same seed gives the same bounds, in whatever order the rows come.
+        seed: The same seed gives the same bounds, whatever the order of the rows.
 
     Returns:
         An interval under every key of
@@ -152,7 +152,7 @@ def bootstrap_multi_label(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> dict[str, Interval]:
-    """Scores of a multi-label classifier, each with its interval; whole rows are redrawn.
+    """Scores of a multi-label classifier, each with its interval; whole rows are resampled.
 
     Args:
         references: True labels, multi-hot, shape ``(num_rows, num_labels)``; rows that are
@@ -190,13 +190,9 @@ def resample_classification(
 ) -> dict[str, BootstrapScore]:
     """Like :func:`bootstrap_classification`, keeping the resampled scores.
 
-    Use it where sets are compared afterwards, as ``transfer_summary`` does.
+    Use it if sets are compared afterwards, as ``transfer_summary`` does.
     """
-    names = check_label_names(label_names)
-    pairs = count_label_pairs(references=references, predictions=predictions, num_labels=len(names))
-    return _resample(
-        pairs, label_names=names, with_micro_f1=False, num_resamples=num_resamples, seed=seed
-    )
+    return _resample(references, predictions, label_names, num_resamples, seed, multi_label=False)
 
 
 def resample_multi_label(
@@ -208,13 +204,33 @@ def resample_multi_label(
     seed: int = 0,
 ) -> dict[str, BootstrapScore]:
     """Like :func:`bootstrap_multi_label`, keeping the resampled scores."""
-    names = check_label_names(label_names)
-    pairs = count_label_set_pairs(
-        references=references, predictions=predictions, num_labels=len(names)
-    )
-    return _resample(
-        pairs, label_names=names, with_micro_f1=True, num_resamples=num_resamples, seed=seed
-    )
+    return _resample(references, predictions, label_names, num_resamples, seed, multi_label=True)
+
+
+def draw_counts(
+    counts: npt.NDArray[np.int64], *, num_resamples: int, seed: int
+) -> Iterator[npt.NDArray[np.int64]]:
+    """Draw resamples of a set with replacement, in blocks that fit in memory.
+
+    Args:
+        counts: How often each kind of row occurs, shape ``(kinds,)``.
+        num_resamples: Number of resamples.
+        seed: The same seed gives the same resamples.
+
+    Yields:
+        How often each kind was drawn, shape ``(resamples of the block, kinds)``.
+
+    Raises:
+        ConfigError: ``num_resamples`` is below 1.
+    """
+    if num_resamples < 1:
+        raise ConfigError(f"num_resamples must be 1 or more; got {num_resamples}; 2000 is usual")
+    generator = np.random.default_rng(seed)
+    num_rows = int(counts.sum())
+    block_size = max(1, _MAX_BLOCK_SIZE // len(counts))
+    for start in range(0, num_resamples, block_size):
+        size = min(block_size, num_resamples - start)
+        yield generator.multinomial(num_rows, counts / num_rows, size=size)
 
 
 def flatten_intervals(intervals: Mapping[str, Interval], *, prefix: str = "") -> dict[str, float]:
@@ -241,28 +257,25 @@ def flatten_intervals(intervals: Mapping[str, Interval], *, prefix: str = "") ->
 
 
 def _resample(
-    pairs: PairCounts,
-    *,
+    references: npt.ArrayLike,
+    predictions: npt.ArrayLike,
     label_names: Sequence[str],
-    with_micro_f1: bool,
     num_resamples: int,
     seed: int,
+    *,
+    multi_label: bool,
 ) -> dict[str, BootstrapScore]:
-    if num_resamples < 1:
-        raise ConfigError(f"num_resamples must be 1 or more; got {num_resamples}; 2000 is usual")
+    names = check_label_names(label_names)
+    count = count_label_set_pairs if multi_label else count_label_pairs
+    pairs = count(references=references, predictions=predictions, num_labels=len(names))
 
     def score(counts: npt.NDArray[np.int64]) -> dict[str, FloatArray]:
         return scores_from_counts(
-            pairs, counts=counts, label_names=label_names, with_micro_f1=with_micro_f1
+            pairs, counts=counts, label_names=names, with_micro_f1=multi_label
         )
 
-    generator = np.random.default_rng(seed)
-    num_rows = int(pairs.counts.sum())
-    block_size = max(1, _MAX_BLOCK_SIZE // len(pairs.counts))
-    blocks = []
-    for start in range(0, num_resamples, block_size):
-        size = min(block_size, num_resamples - start)
-        blocks.append(score(generator.multinomial(num_rows, pairs.counts / num_rows, size=size)))
+    draws = draw_counts(pairs.counts, num_resamples=num_resamples, seed=seed)
+    blocks = [score(counts) for counts in draws]
     return {
         key: BootstrapScore(float(value), np.concatenate([block[key] for block in blocks]))
         for key, value in score(pairs.counts).items()

@@ -1,6 +1,6 @@
-"""Checks that turn what a caller holds into the arrays that the scores are computed from.
+"""Checks of the references and predictions that the scores are computed from.
 
-Everything a score could silently get wrong is refused here: logits in place of ids, arrays of
+Everything that would make a score silently wrong is refused here: logits in place of ids, arrays of
 different lengths, ids outside the label space, a set without a single labelled row.
 """
 
@@ -27,7 +27,7 @@ def check_label_names(label_names: Sequence[str]) -> tuple[str, ...]:
             holds one name twice (two classes would share the key ``f1_<name>``).
     """
     if isinstance(label_names, str):
-        # A string is a sequence of characters: "好评" would pass for two labels.
+        # A string is a sequence of characters: "好评" would count as two labels.
         raise DataError(
             f"label_names must be a list of names, ordered by id; got the string {label_names!r}; "
             f"pass [{label_names!r}, ...]"
@@ -82,7 +82,8 @@ def labelled_multi_hot(
 
     Args:
         references: True labels, shape ``(num_rows, num_labels)``, 0 or 1 as int, bool or float; a
-            row that is ``-100`` throughout has no labels. A row of zeros does: the empty set.
+            row that is ``-100`` throughout is unlabelled. A row of zeros is labelled: no label
+            applies.
         predictions: Predicted labels, same shape, 0 or 1.
         num_labels: Number of columns.
 
@@ -90,7 +91,7 @@ def labelled_multi_hot(
         ``(references, predictions)`` of the labelled rows, int64, ``(num_labelled, num_labels)``.
 
     Raises:
-        DataError: A shape is wrong, a value is not 0 or 1, a row is ``-100`` only in part, or no
+        DataError: A shape is wrong, a value is not 0 or 1, a row is only partly ``-100``, or no
             row has labels.
     """
     true_sets = _numeric_array(references, name="references")
@@ -100,7 +101,7 @@ def labelled_multi_hot(
         _check_any_labelled(np.zeros(0, dtype=bool))
     if true_sets.ndim != 2 or true_sets.shape[1] != num_labels:
         raise DataError(
-            f"multi-hot arrays must have shape (num_rows, {num_labels}), one column a label; "
+            f"multi-hot arrays must have shape (num_rows, {num_labels}), one column per label; "
             f"got {true_sets.shape}"
         )
     has_label = ~(true_sets == IGNORE_INDEX).all(axis=1)
@@ -136,7 +137,7 @@ def _id_array(values: npt.ArrayLike, *, name: str) -> IntArray:
             f"{name} must be integer label ids; got type {array.dtype}, "
             f"the first value being {array[0]!s}; convert with .astype(int) if these are ids"
         )
-    # int64 before any arithmetic: ids of type uint8 would overflow without a word.
+    # int64 before any arithmetic: ids of type uint8 would silently overflow.
     return array.astype(np.int64)
 
 
@@ -181,5 +182,5 @@ def _check_binary(values: npt.NDArray[np.generic], *, name: str) -> None:
 
 
 def gives_one_label(probs: npt.NDArray) -> bool:
-    """Whether these are probabilities of one label a row: shape ``(rows, num_labels)``, sum 1."""
+    """Whether these are single-label probabilities: shape ``(rows, num_labels)``, sum 1."""
     return probs.ndim == 2 and np.allclose(probs.sum(axis=1), 1.0, atol=1e-2)

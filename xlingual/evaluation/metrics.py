@@ -1,8 +1,8 @@
 """The scores as ``evaluate.Metric`` subclasses, for code that is built around that library.
 
 ``evaluate.load("f1")`` fetches a script from the network. These classes are part of the package
-and need none: they only collect batches and call the functions of ``scores.py``. They keep what
-they collect in memory, so neither a home folder nor a cache has to be writable.
+and work offline: they only collect batches and call the functions of ``scores.py``. They keep the
+batches in memory, so neither a home folder nor a cache has to be writable.
 
 ``import evaluate`` takes seconds and pulls in torch; nothing else in ``xlingual.evaluation``
 imports this module, and the package loads it when one of the classes is first asked for.
@@ -47,13 +47,13 @@ __all__ = [
 
 _ID_INPUTS = """
 Args:
-    predictions: predicted label ids, one integer a row.
-    references: true label ids, one integer a row; rows with -100 are left out.
+    predictions: predicted label ids, one integer per row.
+    references: true label ids, one integer per row; rows with -100 are left out.
 """
 _DOMAIN_INPUT = "    domain: 0 for a row of the source, 1 for a row of the target.\n"
 _MULTI_HOT_INPUTS = """
 Args:
-    predictions: predicted labels, a list of 0 or 1 a row, one for each label.
+    predictions: predicted labels, a list of 0 or 1 per row, one for each label.
     references: true labels, likewise; rows that are -100 throughout are left out.
 """
 
@@ -62,10 +62,10 @@ class _PackagedMetric(evaluate.Metric):
     """A metric that lives in this package and, in one process, writes nothing to disk.
 
     Args:
-        label_names: The names, ordered by id; they end the per-class keys and fix the range of
-            ids. ``None`` takes the ids that occur, up to the highest, and names them by number.
+        label_names: The names, ordered by id; the per-class keys end in them, and they define the
+            range of ids. ``None`` uses the numbers from 0 to the highest id that occurs.
         keep_in_memory: ``None`` means yes with one process. With ``num_process > 1`` the processes
-            of ``evaluate`` meet in files under ``cache_dir``, which must then be writable.
+            share files under ``cache_dir``, which must then be writable.
         num_process: Number of processes that add rows.
         **kwargs: Passed to ``evaluate.Metric``, such as ``cache_dir`` or ``experiment_id``.
     """
@@ -108,7 +108,7 @@ class _PackagedMetric(evaluate.Metric):
         super().add(prediction=prediction, reference=reference, **kwargs)
 
     def _refuse_fractions(self, **columns: Any) -> None:
-        # datasets would cut a probability of 0.7 down to the id 0 without a word.
+        # datasets would silently truncate a probability of 0.7 to the id 0.
         for name, values in columns.items():
             is_id = self.features[name] == Value("int64")
             array = np.asarray(values)
@@ -126,8 +126,8 @@ class _PackagedMetric(evaluate.Metric):
         return str(super()._build_data_dir())
 
     def _finalize(self) -> None:
-        # Without this, evaluate fails on its missing buffer, or on a missing column if it was
-        # given empty lists. A process other than the first may well have had no rows.
+        # Otherwise evaluate fails on its missing buffer, or on a missing column if it was given
+        # empty lists. A process other than the first may well have no rows.
         if self.process_id == 0 and self.num_process == 1 and len(self) == 0:
             self.writer = None
             raise DataError(
@@ -198,7 +198,7 @@ class MultiLabelF1(_PackagedMetric):
     inputs = _MULTI_HOT_INPUTS
 
     def _features(self) -> Features:
-        # Floats, because that is what multi-label training encodes; the scores refuse all but 0, 1.
+        # Floats, as in the data of multi-label training; the scores refuse all but 0 and 1.
         multi_hot = SequenceFeature(Value("float64"))
         return Features({"predictions": multi_hot, "references": multi_hot})
 
@@ -210,7 +210,7 @@ class MultiLabelF1(_PackagedMetric):
 class TransferGap(_PackagedMetric):
     """Source score minus target score, from rows that carry the ``domain`` column.
 
-    ``evaluate.combine(...).compute(domain=...)`` hands ``domain`` to every metric, and the others
+    ``evaluate.combine(...).compute(domain=...)`` passes ``domain`` to every metric, and the others
     refuse it; in a combination use ``add_batch(..., domain=...)`` and a bare ``compute()``.
 
     Args:

@@ -1,4 +1,4 @@
-"""N-grams of unlabelled text: a second view of a model's predictions, which reads no label."""
+"""N-grams of unlabelled text: a second view of a model's predictions that reads no labels."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Floats = NDArray[np.float64]
 Ids = NDArray[np.int64]
 
 MIN_ROWS_PER_LABEL = 150
-"""Rows of text for each label below which the n-grams of a class are too rare to be trusted."""
+"""Fewest rows per label; with fewer, the n-grams of a class are too rare to be trusted."""
 
 _UNSPACED = frozenset(("Hans", "Hant", "Hani", "Jpan", "Thai"))
 _SCRIPT_SAMPLE = 200
@@ -41,23 +41,24 @@ def ngram_agreement(
     num_folds: int = 5,
     min_rows_per_label: int = MIN_ROWS_PER_LABEL,
 ) -> NDArray[np.bool_] | None:
-    """Whether n-grams that were fitted on a model's other predictions foretell that of a row.
+    """Whether a cross-fitted n-gram classifier predicts the same label as the model, row by row.
 
-    Two learners that err apart disagree about as often as one of them errs (Jiang et al. 2022). The
-    second one here is naive Bayes over the n-grams of the target text, fitted on the model's
-    predictions for the other folds. It learns what the model says of most rows with a word, not
-    the slips; what the model misreads throughout it misreads as well, so the share of agreement
-    flatters. Rows with the same text share a fold.
+    Two learners with independent errors disagree about as often as one of them errs (Jiang et al.
+    2022). The second one here is naive Bayes over the n-grams of the target text, fitted on the
+    model's predictions for the other folds. It learns the label that the model gives to most rows
+    with a word, not its occasional errors. It also learns the model's systematic errors, so the
+    agreement is optimistic. Rows with the same text share a fold.
 
     Args:
-        probs: Of the zero-shot model on the target rows, shape ``(rows, num_labels)``; of a model
-            that was itself trained on what n-grams say, the agreement tells nothing.
-        unlabeled: These rows; a label column in them is never read.
-        num_folds: Parts of the text.
+        probs: Probabilities of the zero-shot model on the target rows, shape
+            ``(rows, num_labels)``. For a model that was itself trained on predictions of n-grams,
+            the agreement is meaningless.
+        unlabeled: The target rows; a label column is never read.
+        num_folds: Number of folds.
         min_rows_per_label: With fewer rows the n-grams of a class are too rare.
 
     Returns:
-        Shape ``(rows,)``; None where the n-grams have no say, as on pairs.
+        Shape ``(rows,)``; None if n-grams do not apply, for example to pairs.
     """
     first = np.asarray(probs, dtype=float)
     num_labels = first.shape[-1]
@@ -72,18 +73,18 @@ def ngram_agreement(
     agrees = np.zeros(len(first), dtype=bool)
     for fold in range(num_folds):
         rows, others = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
-        foretold = fit_naive_bayes(ngrams, others, predictions[others], num_labels)[rows]
-        agrees[rows] = foretold.argmax(axis=1) == predictions[rows]
+        predicted = fit_naive_bayes(ngrams, others, predictions[others], num_labels)[rows]
+        agrees[rows] = predicted.argmax(axis=1) == predictions[rows]
     return agrees
 
 
 def reason_against(probs: Floats, unlabeled: Dataset, min_rows_per_label: int) -> str:
-    """Why n-grams cannot say the labels of these rows; empty where they may."""
+    """The reason why n-grams cannot predict the labels of these rows; empty if they can."""
     columns = unlabeled.column_names
     if "text" not in columns or "text_pair" in columns:
         return (
             "it reads rows of one text each; the words of a pair or of a tagged sentence do not "
-            "say its label"
+            "determine its label"
         )
     if not gives_one_label(probs):
         return "it is for one label a row"
@@ -94,7 +95,7 @@ def reason_against(probs: Floats, unlabeled: Dataset, min_rows_per_label: int) -
 
 
 def count_ngrams(texts: Sequence[str]) -> Any:
-    """Which n-gram is in which row, sparse; None where none is in three rows."""
+    """A sparse matrix of the n-grams in each row; None if no n-gram is in three rows."""
     from sklearn.feature_extraction.text import CountVectorizer
 
     scripts = Counter(detect_script(text) for text in texts[:_SCRIPT_SAMPLE])
@@ -113,10 +114,10 @@ def count_ngrams(texts: Sequence[str]) -> Any:
 
 
 def fit_naive_bayes(ngrams: Any, rows: Ids, labels: Ids, num_labels: int) -> Floats:
-    """Log-probabilities of all rows by multinomial naive Bayes on some."""
+    """Fit multinomial naive Bayes on some rows; return log-probabilities for all rows."""
     from sklearn.naive_bayes import MultinomialNB
 
-    # partial_fit is told every label: one without a row keeps its column.
+    # partial_fit takes the list of classes, so that one without rows keeps its column.
     model = MultinomialNB().partial_fit(ngrams[rows], labels, classes=np.arange(num_labels))
     found: Floats = model.predict_log_proba(ngrams)
     return found

@@ -1,11 +1,11 @@
-"""Rows with predictions: the one schema that runs and ``xlingual predict`` write, and its reader.
+"""Prediction rows: the schema that runs and ``xlingual predict`` both write, and its reader.
 
 A file of predictions is JSON Lines in UTF-8. Each row has its own columns first (``text``,
 ``domain_name``, or whatever the input file holds), and then
 
 ``label``
-    The gold label, where it is known; ``null`` for a row without one. ``xlingual predict`` knows
-    no gold label: a ``label`` in its input is a column as any other.
+    The gold label, if it is known; ``null`` for a row without one. ``xlingual predict`` has no gold
+    labels: it treats a ``label`` column in its input like any other column.
 ``prediction``
     The predicted label.
 ``probability``
@@ -13,12 +13,12 @@ A file of predictions is JSON Lines in UTF-8. Each row has its own columns first
 ``probabilities``
     The probability of every label by name; ``xlingual predict`` adds it on request.
 
-With several labels a row, ``label`` and ``prediction`` are lists of names, and ``probability`` has
-one number for each name in ``prediction``. Probabilities are rounded to six places.
+In multi-label tasks, ``label`` and ``prediction`` are lists of names, and ``probability`` has one
+number for each name in ``prediction``. Probabilities are rounded to six places.
 
 A run writes the model's own probabilities, and ``xlingual predict`` those after calibration by
-``calibration.json``. Older runs called the probabilities ``probs`` and had no ``probability``;
-their files are read as well.
+``calibration.json``. Files with ``probs`` instead of ``probabilities`` and ``probability`` can be
+read as well.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class PredictionRows(NamedTuple):
 
 
 def predictions_path(folder: str | Path, set_name: str) -> Path:
-    """Where a run keeps the predictions of one evaluated set."""
+    """The path of a run's predictions for one evaluated set."""
     return Path(folder, f"predictions_{set_name}.jsonl")
 
 
@@ -70,8 +70,8 @@ def predicted_fields(
     """The fields ``prediction``, ``probability`` and ``probabilities`` of one row.
 
     Args:
-        predicted: The label, or the list of labels where a row may have several.
-        probabilities: Of every label, by name.
+        predicted: The label, or the list of labels in multi-label tasks.
+        probabilities: The probability of every label, by name.
     """
     by_name = {name: round(float(value), _DIGITS) for name, value in probabilities.items()}
     if isinstance(predicted, str):
@@ -88,10 +88,10 @@ def predicted_fields(
 
 
 def json_line(record: Mapping[str, Any]) -> bytes:
-    """One row as a line of JSON in UTF-8; what JSON has no type for is written as its string."""
+    """Encode one row as a line of JSON in UTF-8; values without a JSON type become strings."""
     try:
         return (json.dumps(record, ensure_ascii=False, default=str) + "\n").encode()
-    except UnicodeEncodeError:  # bytes of no encoding are lone surrogates: legal as escapes
+    except UnicodeEncodeError:  # undecodable bytes are lone surrogates, legal as escapes
         return (json.dumps(record, default=str) + "\n").encode()
 
 
@@ -120,11 +120,11 @@ def write_predictions(
 
 
 def read_predictions(path: str | Path, *, label_names: Sequence[str]) -> PredictionRows:
-    """Read what :func:`write_predictions` or ``xlingual predict --probabilities`` wrote.
+    """Read a file from :func:`write_predictions` or ``xlingual predict --probabilities``.
 
     Args:
         path: A file of predictions.
-        label_names: Names of the labels in the order of the ids that are wanted.
+        label_names: Names of the labels in the order of the returned ids.
 
     Raises:
         DataError: It cannot be read, has no rows, or has a label or a set of probabilities that
@@ -142,8 +142,8 @@ def read_predictions(path: str | Path, *, label_names: Sequence[str]) -> Predict
     except (KeyError, TypeError) as error:
         raise DataError(
             f"{path}: expected a prediction and probabilities for the labels "
-            f"{', '.join(label_names)} in every row; got a row without, or of other labels "
-            f"({error}); write them by xlingual predict --probabilities"
+            f"{', '.join(label_names)} in every row; got a row without them or with other labels "
+            f"({error}); write the file with xlingual predict --probabilities"
         ) from error
     names = dict.fromkeys(name for row in rows for name in row if name not in _ADDED)
     return PredictionRows(output, {name: [row.get(name) for row in rows] for name in names})

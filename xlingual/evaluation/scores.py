@@ -68,7 +68,7 @@ def classification_scores(
     Args:
         references: True label ids, shape ``(num_rows,)``; rows with ``-100`` are left out.
         predictions: Predicted label ids, shape ``(num_rows,)``.
-        label_names: The names, ordered by id; they end the per-class keys.
+        label_names: The names, ordered by id; the per-class keys end in them.
 
     Returns:
         ``accuracy``, ``macro_f1`` and, for each name, ``precision_<name>``, ``recall_<name>``,
@@ -146,10 +146,10 @@ def confusion_matrix(
 
 
 def majority_baseline(*, references: npt.ArrayLike, num_labels: int) -> dict[str, float]:
-    """Scores of always answering the most frequent class of this very set.
+    """Scores of always predicting the most frequent class of the set.
 
-    The class is read off the references that are scored, so no constant answer does better: a
-    model below ``majority_accuracy`` has learnt nothing that this set rewards.
+    The class is taken from the scored references, so no constant prediction does better: a model
+    below ``majority_accuracy`` has learnt nothing that this set rewards.
 
     Args:
         references: True label ids, shape ``(num_rows,)``; rows with ``-100`` are left out.
@@ -170,7 +170,7 @@ def majority_baseline(*, references: npt.ArrayLike, num_labels: int) -> dict[str
 
 
 def label_set_majority_baseline(*, references: npt.ArrayLike, num_labels: int) -> dict[str, float]:
-    """Scores of always answering the most frequent label set: the multi-label baseline.
+    """Scores of always predicting the most frequent label set: the multi-label baseline.
 
     Args:
         references: True labels, multi-hot, shape ``(num_rows, num_labels)``; rows that are
@@ -179,7 +179,7 @@ def label_set_majority_baseline(*, references: npt.ArrayLike, num_labels: int) -
 
     Returns:
         ``majority_accuracy`` (subset accuracy), ``majority_macro_f1``, ``majority_micro_f1``.
-        Among equally frequent sets the first in the order of their columns is taken.
+        Of equally frequent sets, the first in the order of their columns is used.
 
     Raises:
         DataError: The shape is wrong, a value is not 0 or 1, or no row has labels.
@@ -225,7 +225,7 @@ def scores_from_counts(
     label_names: Sequence[str],
     with_micro_f1: bool = False,
 ) -> dict[str, FloatArray]:
-    """Compute every score for one or many ways of counting the same pairs.
+    """Compute every score for one or many count vectors of the same pairs.
 
     Args:
         pairs: The distinct pairs.

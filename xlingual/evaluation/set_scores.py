@@ -25,10 +25,10 @@ __all__ = ["LabelPredictions", "SetScores", "score_set"]
 
 
 class LabelPredictions(NamedTuple):
-    """What a model says of a set, in the order of its rows.
+    """The predictions of a model for a set, in the order of its rows.
 
     Attributes:
-        references: (rows,) label ids, ``-100`` where there is none; multi-label: (rows, labels).
+        references: (rows,) label ids, ``-100`` if there is none; multi-label: (rows, labels).
         predictions: Label ids of the same shape.
         probs: (rows, labels), softmax, or sigmoid for multi-label.
     """
@@ -46,7 +46,7 @@ class SetScores:
         name: As in the metric keys: ``"en"``, ``"zh"``, ``"zh_hotel"``.
         num_rows: Labelled rows.
         scores: Every score with its bootstrap resamples.
-        majority: Scores of always answering the most frequent label.
+        majority: Scores of always predicting the most frequent label.
         confusion: (labels, labels), rows are references; None for multi-label.
         output: References, predictions and probabilities of every row.
     """
@@ -66,7 +66,7 @@ def score_set(
 
     Args:
         name: The set's name in keys and tables.
-        output: What the model said of it.
+        output: The model's predictions for the set.
         task: Decides between single-label and multi-label scores.
         label_space: Names of the labels.
         seed: Seed of the resamples.

@@ -1,4 +1,4 @@
-"""The estimate of a model's accuracy on unlabelled text, the same wherever one is shown."""
+"""The one estimate of a model's accuracy on unlabelled text that all reports show."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 __all__ = ["ESTIMATE_ROWS", "estimate_target_accuracy", "sample_rows"]
 
 ESTIMATE_ROWS = 5_000
-"""Rows of a set that an estimate reads; more would hardly narrow it."""
+"""Most rows of a set that an estimate reads; more would hardly narrow its interval."""
 
 
 def sample_rows(rows: Dataset, *, max_rows: int = ESTIMATE_ROWS) -> Dataset:
-    """Rows to estimate from, drawn at random, the same for the same set.
+    """Draw rows to estimate from at random; the same set gives the same rows.
 
     Args:
         rows: The set.
-        max_rows: The most that are drawn.
+        max_rows: Upper limit of the number of rows.
     """
     return rows.shuffle(seed=0).select(range(min(max_rows, len(rows))))
 
@@ -39,21 +39,21 @@ def estimate_target_accuracy(
     calibration_temperature: float,
     learnt_ngrams: bool = False,
 ) -> AccuracyEstimate:
-    """Estimate the accuracy on target rows without reading a label of theirs.
+    """Estimate the accuracy on target rows without reading their labels.
 
-    By the agreement with the n-grams of the rows (:func:`ngram_agreement`) where they have a say,
-    else by the difference of confidences (:func:`estimate_accuracy`).
+    The estimate is the agreement with an n-gram model of the rows (:func:`ngram_agreement`) if
+    there is one, and the difference of confidences otherwise (:func:`estimate_accuracy`).
 
     Args:
-        source_probs: Uncalibrated, of labelled source rows that were not trained on, shape
-            ``(rows, num_labels)``.
+        source_probs: Uncalibrated probabilities of labelled source rows that were not trained on,
+            shape ``(rows, num_labels)``.
         source_references: Their label ids; rows with a negative id are left out.
-        target_probs: Uncalibrated, of the target rows.
-        target_rows: These rows, with their ``text``; None where there is no text.
-        calibration_temperature: Was fitted on the source rows; confidences of two languages can
-            only be compared after calibration.
-        learnt_ngrams: Whether the model was trained on what n-grams of target text say. It then
-            agrees with them too well, and its confidences are taken.
+        target_probs: Uncalibrated probabilities of the target rows.
+        target_rows: The target rows with their ``text``; None if there is no text.
+        calibration_temperature: Temperature fitted on the source rows; confidences in two
+            languages are comparable only after calibration.
+        learnt_ngrams: Whether the model was trained on predictions of an n-gram model of target
+            text. It then agrees with n-grams too well, and confidences are used instead.
 
     Raises:
         DataError: As for :func:`estimate_accuracy`.

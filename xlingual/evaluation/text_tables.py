@@ -1,7 +1,7 @@
-"""Tables and sentences as plain text, for a terminal and for a pipe.
+"""Tables and sentences as plain text, for terminals and pipes.
 
-There is no box, no colour and no control character in them, and a Chinese character counts as the
-two places that it takes on a terminal.
+They have no boxes, colours or control characters, and a Chinese character counts as the two columns
+that it takes on a terminal.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from rich.text import Text
 __all__ = ["TEXT_WIDTH", "fits", "render_table", "wrap_text"]
 
 TEXT_WIDTH = 80
-"""Columns of a terminal that text keeps to."""
+"""Line width of text, in columns of a terminal."""
 
 _UNLIMITED = 10_000
 
@@ -28,13 +28,13 @@ def render_table(
     right: Sequence[int] = (),
     width: int | None = TEXT_WIDTH,
 ) -> str:
-    """Rows as aligned columns, two spaces apart.
+    """Render rows as aligned columns, two spaces apart.
 
     Args:
         header: The first line.
-        rows: As many cells each as the header has.
-        right: Positions of the columns that are aligned to the right.
-        width: Places of a line; cells that do not fit are folded. None: as wide as needed.
+        rows: Rows with one cell for each cell of the header.
+        right: Positions of the right-aligned columns.
+        width: Line width; cells that do not fit are folded. None is as wide as needed.
     """
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
     for position, name in enumerate(header):
@@ -47,17 +47,17 @@ def render_table(
 
 
 def wrap_text(text: str, *, width: int = TEXT_WIDTH) -> str:
-    """A sentence on as many lines as it needs.
+    """Wrap a sentence.
 
     Args:
         text: The sentence.
-        width: Places of a line.
+        width: Line width.
     """
     return _render(Text(text), width)
 
 
 def fits(text: str) -> bool:
-    """Whether no line is longer than a terminal is wide."""
+    """Whether no line is wider than ``TEXT_WIDTH``."""
     return all(Text(line).cell_len <= TEXT_WIDTH for line in text.split("\n"))
 
 

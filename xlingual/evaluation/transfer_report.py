@@ -1,4 +1,4 @@
-"""The figures of a run as one object: per set with intervals, together, and as a table to read."""
+"""The results of a run as one object: scores per set with intervals, their summary, a table."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ if TYPE_CHECKING:
 
 __all__ = ["TransferReport"]
 
-_MOST_CLASSES = 12  # more are left to all_results.json
+_MOST_CLASSES = 12  # the scores of more classes are in all_results.json only
 _ROUGH = "a rough guide: such estimates were off by 5 to 10 points on the sets we tried"
 
 
 @dataclass(frozen=True)
 class TransferReport:
-    """All evaluated sets of a run, the source first, and what they say together.
+    """All evaluated sets of a run, the source first, and their summary.
 
     Attributes:
-        task: Its primary metric is what the gap is about.
+        task: Its primary metric is that of the gap.
         label_space: Names of the labels.
         source: The source sets; for the gap their rows are pooled.
         targets: The target sets.
         selection: How the weights were chosen; ``target_dev`` is shown as an oracle.
         costs: Seconds, parameters, memory: figures that are not scores.
-        estimates: Accuracy of target sets of which no label was read, by :meth:`with_estimates`.
+        estimates: Estimated accuracy on unlabelled target sets, see :meth:`with_estimates`.
         notes: Sentences for the table: what was done to the model, what could not be estimated.
     """
 
@@ -64,7 +64,7 @@ class TransferReport:
 
     @cached_property
     def summary(self) -> TransferSummary | None:
-        """Transfer gap, target mean, worst target; None without both sides."""
+        """Transfer gap, target mean, worst target; None if one side has no sets."""
         if not self.source or not self.targets:
             return None
         metric = self.task.primary_metric
@@ -78,15 +78,15 @@ class TransferReport:
 
     @property
     def pooled_source(self) -> LabelPredictions:
-        """The rows of all source sets; there must be one."""
+        """The rows of all source sets; there must be at least one set."""
         rows = zip(*(scores.output for scores in self.source), strict=True)
         return LabelPredictions(*(np.concatenate(part) for part in rows))
 
     @cached_property
     def calibration(self) -> Calibration | None:
-        """The temperature of the pooled source sets; None with too few labelled rows there.
+        """The temperature of the pooled source sets; None if they have too few labelled rows.
 
-        Target labels have no part in it, whatever the selection was.
+        Target labels are never used, whatever the selection was.
         """
         num_rows = sum(scores.num_rows for scores in self.source)
         if num_rows < MIN_ROWS:
@@ -99,7 +99,7 @@ class TransferReport:
         return Calibration(round(temperature, 4), names, num_rows)
 
     def calibration_errors(self, scores: SetScores) -> dict[str, float]:
-        """``ece`` of a set, and ``calibrated_ece`` where a temperature could be fitted."""
+        """``ece`` of a set, and ``calibrated_ece`` if a temperature could be fitted."""
         options: dict[str, Any] = {"multi_label": self._multi_label}
         references, _, probs = scores.output
         errors = {"ece": expected_calibration_error(probs, references, **options)}
@@ -115,13 +115,13 @@ class TransferReport:
         *,
         rows: Mapping[str, Dataset] = MappingProxyType({}),
     ) -> TransferReport:
-        """The report with an estimate of the accuracy on target sets of which no label is read.
+        """Add an estimate of the accuracy on target sets without reading their labels.
 
-        By :func:`estimate_target_accuracy`, with the temperature of the source sets. It takes one
-        label a row and 20 labelled source rows; without, a note says so instead.
+        It comes from :func:`estimate_target_accuracy` with the temperature of the source sets, and
+        needs a single-label task and 20 labelled source rows; otherwise a note gives the reason.
 
         Args:
-            unlabeled: What the model predicts for each set; the references are not looked at.
+            unlabeled: The model's predictions for each set; the references are ignored.
             rows: The rows of the sets, for the n-grams of their text.
         """
         calibration = None if self._multi_label else self.calibration
@@ -177,7 +177,7 @@ class TransferReport:
         return {**flat, **self.costs}
 
     def table(self) -> str:
-        """The figures as text: one line per set, then the gap, then per class."""
+        """The results as text: one line per set, then the gap, then scores per class."""
         blocks = [self._set_table(), self._summary_lines()]
         if self.targets and len(self.label_space) <= _MOST_CLASSES:
             blocks += self._class_tables(self.targets[0])
@@ -213,7 +213,7 @@ class TransferReport:
         return "\n".join(wrap_text(line) for line in [*lines, *self.notes])
 
     def _class_tables(self, scores: SetScores) -> list[str]:
-        """Scores per class and the confusion matrix, side by side where there is the room."""
+        """Scores per class and the confusion matrix, side by side if they fit."""
         names, title = self.label_space.names, f"{scores.name}, per class"
         header = [title, "precision", "recall", "F1"]
         rows = []

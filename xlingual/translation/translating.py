@@ -1,4 +1,4 @@
-"""Translations that a user brings or has a model for, kept so that a killed run goes on."""
+"""Translations from the user or a model, cached so that an interrupted run can resume."""
 
 from __future__ import annotations
 
@@ -35,23 +35,23 @@ def translate_texts(
     device: str | torch.device | None = None,
     revision: str | None = None,
 ) -> dict[str, str]:
-    """Translate texts in batches of like length; what is in the cache is not translated again.
+    """Translate texts in batches of similar length, and reuse translations in the cache.
 
-    Every batch is appended to the cache when it is done, so a run that was killed goes on where it
-    was. With several processes the first one translates while the others wait: a large set is
-    better translated once by one process, and its cache given to the run.
+    Every finished batch is appended to the cache, so an interrupted run resumes where it stopped.
+    With several processes the first one translates while the others wait: translate a large set
+    beforehand in a single process, and pass its cache to the run.
 
     Args:
-        texts: The texts; each different one is translated once.
+        texts: The texts; repeated ones are translated once.
         model_name_or_path: See :class:`Translator`.
         source_language: Language of the texts.
         target_language: Language to translate into.
-        cache: JSON Lines file of texts and translations, made where there is none; it may hold
-            those of other models and directions. None: nothing is kept.
-        batch_size: Texts of a batch.
-        max_length: Tokens of a text.
+        cache: JSON Lines file of texts and translations, created if it does not exist; it may also
+            hold those of other models and directions. None disables caching.
+        batch_size: Texts per batch.
+        max_length: Most tokens of a text.
         num_beams: Beams of the search.
-        device: None: the GPU, if there is one.
+        device: None is the GPU if there is one.
         revision: Branch, tag or commit on the hub.
 
     Returns:
@@ -59,7 +59,7 @@ def translate_texts(
 
     Raises:
         ModelLoadError: The model cannot be loaded.
-        ConfigError: It does not know the languages.
+        ConfigError: It does not support the languages.
         OutputError: The cache cannot be written.
     """
     key = {
@@ -98,16 +98,16 @@ def translations_of(
     model: str | None = None,
     **decoding: Any,
 ) -> dict[str, str]:
-    """The translations that a user brings or has a model for; empty where there is neither.
+    """The translations from the user or a model; empty if neither is given.
 
     Source sets are translated into the target language, target sets into the source language.
 
     Args:
         data: The sets of a run.
-        role: Which of them are translated.
-        given: A file with one line a row, or ``"column"``.
+        role: The role whose sets are translated.
+        given: A file with one line per row, or ``"column"``.
         model: A folder or hub id, for :func:`translate_texts`.
-        decoding: More arguments of it.
+        decoding: Further arguments of :func:`translate_texts`.
 
     Raises:
         DataError: The translations do not fit the rows or are in another language.
@@ -127,7 +127,7 @@ def translations_of(
 
 
 def _fingerprint(model_name_or_path: str | Path, revision: str | None) -> str:
-    """Tells models apart: a hub id by name and revision, a folder by what is in it."""
+    """Identify a model: a hub id by name and revision, a folder by its content."""
     folder = Path(model_name_or_path)
     if not folder.is_dir():
         return f"{model_name_or_path}@{revision or 'main'}"
@@ -135,14 +135,14 @@ def _fingerprint(model_name_or_path: str | Path, revision: str | None) -> str:
     for path in sorted([*folder.glob("*.json"), *folder.glob("*.safetensors")]):
         size = path.stat().st_size
         digest.update(f"{path.name} {size} ".encode())
-        with path.open("rb") as file:  # the end of the weights tells two trainings apart
+        with path.open("rb") as file:  # the end of the weights distinguishes two trainings
             file.seek(max(0, size - 2**20))
             digest.update(file.read())
     return f"{folder.name}#{digest.hexdigest()[:12]}"
 
 
 def _read_cache(cache: str | Path, key: dict[str, str]) -> dict[str, str]:
-    """The translations by this model; a line that a killed run left unfinished is passed over."""
+    """The translations of this model; a line that an interrupted run left unfinished is skipped."""
     path = Path(cache)
     known = {}
     if path.is_file():
@@ -165,7 +165,7 @@ def _append(cache: str | Path, key: dict[str, str], done: dict[str, str]) -> Non
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("ab+") as file:
-            if file.tell():  # a line that was cut off must not swallow the next one
+            if file.tell():  # a truncated line must not swallow the next one
                 file.seek(-1, 2)
                 if file.read(1) != b"\n":
                     file.write(b"\n")

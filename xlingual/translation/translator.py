@@ -1,7 +1,7 @@
-"""One translation model: its languages, and a batch of texts through it.
+"""A translation model that translates batches of texts.
 
-transformers 5 has no translation pipeline. Models of one pair of languages (Marian) and of many
-(NLLB, M2M-100, mBART) are told apart by what their tokenizers offer.
+transformers 5 has no translation pipeline. Models for one pair of languages (Marian) and for many
+(NLLB, M2M-100, mBART) are distinguished by the attributes of their tokenizers.
 """
 
 from __future__ import annotations
@@ -35,20 +35,21 @@ _TARGET_PREFIXES = {
 
 
 class Translator:
-    """A model that translates from one language to one other.
+    """A model that translates from one language to another.
 
     Args:
         model_name_or_path: A folder or hub id of Marian, NLLB, M2M-100 or mBART; safetensors only.
         source_language: ``"en"`` or ``"zh"``.
         target_language: The other one.
-        max_length: Tokens of a text and of its translation; longer text is truncated, and said.
+        max_length: Most tokens of a text and of its translation; longer text is truncated with a
+            warning.
         num_beams: 1 is greedy decoding; 4 costs about three times as much for a little quality.
-        device: None: the GPU, if there is one.
+        device: None is the GPU if there is one.
         revision: Branch, tag or commit on the hub.
 
     Raises:
-        ModelLoadError: It cannot be loaded, or is no sequence-to-sequence model.
-        ConfigError: It does not know the languages, or translates the other way.
+        ModelLoadError: It cannot be loaded, or is not a sequence-to-sequence model.
+        ConfigError: It does not support the languages, or translates in the other direction.
     """
 
     def __init__(
@@ -79,7 +80,7 @@ class Translator:
         self.device = torch.device(device) if device is not None else PartialState().device
         self.model.to(self.device).eval()
         positions = getattr(self.model.config, "max_position_embeddings", None) or max_length + 1
-        self.max_length = min(max_length, positions - 1)  # one is for the token that begins
+        self.max_length = min(max_length, positions - 1)  # one is for the start token
         self.num_beams = num_beams
         self.prefix, self.first_token = _prepare(
             self.tokenizer, source_language, target_language, path=path
@@ -87,7 +88,7 @@ class Translator:
 
     @torch.inference_mode()
     def translate(self, texts: Sequence[str]) -> list[str]:
-        """Translate one batch of texts, in its order."""
+        """Translate one batch of texts; the order is kept."""
         given = [f"{self.prefix}{text}" for text in texts]
         batch = self.tokenizer(
             given, padding=True, truncation=True, max_length=self.max_length, return_tensors="pt"
@@ -98,7 +99,7 @@ class Translator:
         if self.first_token is not None:
             settings["forced_bos_token_id"] = self.first_token
         config = self.model.generation_config
-        config.max_length = None  # of the two limits, the checkpoint's would be warned of
+        config.max_length = None  # a second limit would cause a warning
         ids = self.model.generate(
             input_ids=batch["input_ids"],
             attention_mask=batch["attention_mask"],
@@ -112,7 +113,7 @@ class Translator:
 def _prepare(
     tokenizer: Any, source_language: str, target_language: str, *, path: str
 ) -> tuple[str, int | None]:
-    """Tell the tokenizer the languages; what stands before a text, and the first token made."""
+    """Set the tokenizer's languages; return the prefix of a text and the forced first token."""
     target_tokens = list(_known_tokens(tokenizer, target_language))
     if hasattr(tokenizer, "src_lang") or target_tokens:
         source_tokens = list(_known_tokens(tokenizer, source_language))

@@ -1,4 +1,4 @@
-"""The vocabulary of a model: what of it is needed, and the same model without the rest."""
+"""Vocabulary trimming: the tokens that a model needs, and the model without the others."""
 
 from xlingual.vocabulary.trim_report import TrimReport
 from xlingual.vocabulary.trimming import trim_vocabulary

@@ -1,26 +1,27 @@
-r"""A ``tokenizer.json`` with fewer tokens that cuts text into the same pieces.
+r"""A ``tokenizer.json`` with fewer tokens that splits text into the same pieces.
 
 Let :math:`V` be the vocabulary, :math:`V' \subset V` the kept one, and take a word whose pieces
-under :math:`V` are all in :math:`V'`. Why they are its pieces under :math:`V'`:
+under :math:`V` are all in :math:`V'`. They are also its pieces under :math:`V'`, because:
 
-* **WordLevel**: a word is looked up, or unknown; one that :math:`V` lacks, :math:`V'` lacks too.
-* **WordPiece** takes the longest match at each position. By induction both stand at the same
-  position; the longest match of :math:`V` is in :math:`V'`, and whatever is longer is in neither.
-  A word that was *unknown* is another matter: if one of the pieces on the way to the failure is
-  dropped, shorter ones may succeed. :func:`unknown_paths` gives those pieces, to be kept.
-* **Unigram** takes the path of the highest score (Viterbi). The path itself is still there, and no
-  other gains: removing pieces only removes competitors, with one exception. A character that no
-  piece of one character covers may be taken as unknown, for the lowest score of the vocabulary less
-  10. That is worse than the dropped piece it stands in for, *as long as the lowest score stays what
-  it was*: so a piece of the lowest score is always kept. Ties go to the candidate that starts
+* **WordLevel**: a word is looked up, or unknown; a word that is not in :math:`V` is not in
+  :math:`V'` either.
+* **WordPiece** takes the longest match at each position. By induction both are at the same
+  position; the longest match in :math:`V` is in :math:`V'`, and no longer one is in either.
+  *Unknown* words need more: if one of the pieces on the way to the failure is dropped, shorter ones
+  may succeed. :func:`unknown_paths` gives those pieces, to be kept.
+* **Unigram** takes the path with the highest score (Viterbi). The path itself still exists, and no
+  other gains: removing pieces only removes competitors, with one exception. A character that has no
+  piece of its own may be taken as unknown, with a score 10 below the lowest in the vocabulary.
+  That is worse than the dropped piece that it replaces, *as long as the lowest score does not
+  change*: so a piece with the lowest score is always kept. Ties go to the candidate that starts
   first; earlier candidates were worse and still are, later ones are at best equal and still lose.
-* **BPE** applies the merge of the lowest rank, leftmost first, until there is none. A final piece
-  :math:`p` was built by merges inside its own span, in the order in which they happen to :math:`p`
-  alone, because the lowest rank of the word is the lowest of its span whenever it lies there. So
+* **BPE** applies the merge with the lowest rank, leftmost first, until there is none. A final piece
+  :math:`p` is built by merges inside its own span, in the same order as if :math:`p` were the whole
+  word, because the lowest rank of the word is the lowest of its span whenever it lies there. So
   its intermediate tokens depend on :math:`p` only (:meth:`MergePaths.parts`), and all are kept.
-  Then every merge that the word went through is in :math:`M' \subset M`, in the same order; each
-  was the first among *more* candidates, so it is first among fewer; and where :math:`M` had none
-  left, :math:`M'` has none.
+  Then every merge applied to the word is in :math:`M' \subset M`, in the same order; each was the
+  first among *more* candidates, so it is first among fewer; and when :math:`M` has none left,
+  :math:`M'` has none.
 """
 
 from __future__ import annotations
@@ -45,13 +46,13 @@ _BYTE_TOKEN = re.compile(r"<0x[0-9A-F]{2}>")
 
 
 def is_byte_level(spec: dict[str, Any]) -> bool:
-    """Whether the tokens are written in the alphabet of bytes."""
+    """Whether the tokens are written in the byte-level alphabet."""
     return any('"ByteLevel"' in repr(spec.get(part)).replace("'", '"')
                for part in ("normalizer", "pre_tokenizer"))  # fmt: skip
 
 
 def fixed_tokens(spec: dict[str, Any], vocabulary: Iterable[str]) -> set[str]:
-    """Tokens that stay whatever the text: special, added and byte tokens, unknown, lowest score."""
+    """Tokens that are always kept: special, added, byte and unknown ones, and the lowest score."""
     model = spec["model"]
     fixed = {token["content"] for token in spec.get("added_tokens") or []}
     fixed |= set(_template_tokens(spec.get("post_processor")))
@@ -79,7 +80,7 @@ def _template_tokens(part: Any) -> Iterable[str]:
 
 
 class MergePaths:
-    """The tokens that BPE goes through on the way to a token.
+    """The intermediate tokens of BPE merges.
 
     Args:
         model: The ``model`` part of a ``tokenizer.json``.
@@ -89,12 +90,12 @@ class MergePaths:
         self.prefix = model.get("continuing_subword_prefix") or ""
         self.suffix = model.get("end_of_word_suffix") or ""
         self._ranks: dict[tuple[str, str], int] = {}
-        # A pair that stands twice has the rank that was read last, as in the tokenizers library.
+        # A duplicate pair has the rank that is read last, as in the tokenizers library.
         for rank, merge in enumerate(model.get("merges") or []):
             self._ranks[pair_of(merge)] = rank
 
     def join(self, left: str, right: str) -> str:
-        """The token that a merge makes."""
+        """The token that a merge produces."""
         return left + right[len(self.prefix) :]
 
     def parts(self, token: str) -> set[str]:
@@ -111,20 +112,20 @@ class MergePaths:
             ranks = [self._ranks.get(pair, len(self._ranks) + 1) for pair in pairs]
             best = min(range(len(pairs)), key=ranks.__getitem__)
             if pairs[best] not in self._ranks:
-                break  # never a piece of a text; there is no path to it
+                break  # unreachable, so never a piece of a text
             symbols[best : best + 2] = [self.join(*pairs[best])]
             seen.add(symbols[best])
         return seen
 
 
 def pair_of(merge: Any) -> tuple[str, str]:
-    """A merge as two tokens, in the old spelling with a space or in the new one with a list."""
+    """The two tokens of a merge, in the old format (joined by a space) or the new one (a list)."""
     left, right = merge.split(" ", 1) if isinstance(merge, str) else merge
     return left, right
 
 
 def unknown_paths(words: Iterable[str], model: dict[str, Any]) -> set[str]:
-    """The WordPiece tokens on the way to the place where a word turns out to be unknown."""
+    """The WordPiece tokens that are matched before a word turns out to be unknown."""
     vocabulary, prefix = model["vocab"], model.get("continuing_subword_prefix", "##")
     longest = max(map(len, vocabulary), default=0)
     path: set[str] = set()
@@ -144,8 +145,8 @@ def unknown_paths(words: Iterable[str], model: dict[str, Any]) -> set[str]:
 def rebuild(spec: dict[str, Any], kept: set[str]) -> tuple[dict[str, Any], dict[int, int]]:
     """The specification with the kept tokens, and old id -> new id.
 
-    The order stays, but that the tokens of the model come before those that were added to it: the
-    tokenizers library numbers them so, whatever the file says.
+    The order is kept, except that the model's own tokens come before the added ones: the tokenizers
+    library numbers them in this way, whatever the file says.
 
     Raises:
         ModelLoadError: The tokenizers library gives the tokens other ids than expected.
@@ -159,7 +160,7 @@ def rebuild(spec: dict[str, Any], kept: set[str]) -> tuple[dict[str, Any], dict[
     if model["type"] == "Unigram":
         if model.get("unk_id") is not None:
             model["unk_id"] = new[model["vocab"][model["unk_id"]][0]]
-        # Of a piece that stands twice, one entry has ever been in use.
+        # Only one entry of a duplicate piece was ever in use.
         places = enumerate(model["vocab"])
         model["vocab"] = [entry for n, entry in places if entry[0] in new and old[entry[0]] == n]
     else:
@@ -174,7 +175,7 @@ def rebuild(spec: dict[str, Any], kept: set[str]) -> tuple[dict[str, Any], dict[
     if Tokenizer.from_str(_dumps(trimmed)).get_vocab(with_added_tokens=True) != new:
         raise ModelLoadError(
             "the tokenizer numbers its tokens in a way that does not survive trimming (added "
-            "tokens in disorder); save it again with a current transformers"
+            "tokens out of order); save it again with a current transformers"
         )
     return trimmed, {old[token]: position for token, position in new.items()}
 
@@ -190,7 +191,7 @@ def _kept_merges(model: dict[str, Any], kept: dict[str, int]) -> list[Any]:
 
 
 def _renumber(part: Any, new: dict[str, int]) -> None:
-    """Ids of special tokens in a post-processor: templates, BERT's, RoBERTa's, and sequences."""
+    """Renumber special tokens in a post-processor: templates, BERT's, RoBERTa's, and sequences."""
     if not isinstance(part, dict):
         return
     for key in ("sep", "cls"):

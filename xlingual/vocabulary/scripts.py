@@ -1,9 +1,9 @@
-"""Which tokens a language needs, judged by the characters they are written in.
+"""The scripts of tokens, which decide what tokens a language needs.
 
 There is no frequency list: a token of Latin letters counts as English whether it is English or
-German. Digits, punctuation, symbols and emoji belong to every language, full-width forms to what
-they are the full-width form of. Chinese is Han, simplified and traditional, CJK punctuation and
-Bopomofo.
+German. Digits, punctuation, symbols and emoji belong to every language; full-width forms count as
+the characters that they are a form of. Chinese is Han, simplified and traditional, CJK punctuation
+and Bopomofo.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _SCRIPTS = {
     "hi": ("Deva",),
     "th": ("Thai",),
 } | dict.fromkeys(("en", "de", "fr", "es", "it", "pt", "nl", "pl", "tr", "vi", "id"), ("Latn",))
-# Punctuation, marks and symbols of no particular script; letters among them are looked at apart.
+# Punctuation, marks and symbols of no particular script; letters among them are checked separately.
 _COMMON = ((0x0, 0x36F), (0x2000, 0x2BFF), (0x2E00, 0x2E7F), (0xFE00, 0xFE0F), (0xFFFC, 0xFFFD),
            (0x1F000, 0x1FAFF), (0xE0020, 0xE007F))  # fmt: skip
 _CJK = ((0x2E80, 0x303F), (0x3100, 0x312F), (0x31A0, 0x31EF), (0x3200, 0x33FF), (0xFE10, 0xFE6F),
@@ -63,7 +63,7 @@ def scripts_of(languages: Iterable[str]) -> frozenset[str]:
 
 
 def script_of(text: str) -> str:
-    """The script of the first letter that has one, ``"Zyyy"`` where there is none."""
+    """The script of the first letter that has one, ``"Zyyy"`` if there is none."""
     return next((s for s in map(_script, text) if s != "Zyyy"), "Zyyy")
 
 
@@ -88,14 +88,14 @@ def _belongs(character: str, scripts: frozenset[str]) -> bool:
     if "Hani" in scripts and any(low <= code <= high for low, high in _CJK):
         return True
     if unicodedata.category(character)[0] == "L":
-        # Kana that Chinese writers use for decoration are those without a script of their own.
+        # Only kana that Chinese writers use for decoration get here; they are detected as Zyyy.
         is_kana = unicodedata.name(character, "").startswith(("HIRAGANA", "KATAKANA"))
         return "Jpan" in scripts or "Hani" in scripts if is_kana else character in "ªºµ"
     return any(low <= code <= high for low, high in _COMMON)
 
 
 def byte_alphabet() -> dict[str, int]:
-    """The characters that byte-level BPE writes bytes in (Radford et al. 2019), and the bytes."""
+    """Map the characters of byte-level BPE (Radford et al. 2019) to the bytes they stand for."""
     plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
     others = [byte for byte in range(256) if byte not in plain]
     table = {chr(byte): byte for byte in plain}
@@ -103,18 +103,18 @@ def byte_alphabet() -> dict[str, int]:
 
 
 def token_bytes(token: str, alphabet: dict[str, int]) -> bytes | None:
-    """The bytes that a byte-level token stands for, or None where it is no such token."""
+    """The bytes of a byte-level token, or None for any other token."""
     if any(character not in alphabet for character in token):
         return None
     return bytes(alphabet[character] for character in token)
 
 
 def is_writable_bytes(data: bytes, is_text_writable: Callable[[str], bool]) -> bool:
-    """The same for bytes that may begin or end in the middle of a character.
+    """Whether bytes are writable that may begin or end in the middle of a character.
 
-    Half characters count for themselves: a lead byte stays if one of the characters that it may
-    begin is wanted, a rest without its lead always. There are few of them, and rare characters
-    need them.
+    Partial characters are judged separately: a lead byte is writable if any character that it can
+    begin is writable, and continuation bytes without their lead always are. There are few of them,
+    and rare characters need them.
     """
     start = 0
     while start < len(data) and 0x80 <= data[start] <= 0xBF:

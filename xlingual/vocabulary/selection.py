@@ -1,4 +1,4 @@
-"""Which tokens are kept: what the text uses, what the languages are written in, what those need."""
+"""The tokens to keep: those of the texts, those in the languages' scripts, and their parts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["Usage", "count_scripts", "count_usage", "select_tokens"]
 
 @dataclass
 class Usage:
-    """What a corpus asks of a tokenizer: how often each id comes, and what unknown words need."""
+    """Token counts of a corpus by id, and the tokens that its unknown words depend on."""
 
     counts: np.ndarray[Any, Any]
     num_texts: int = 0
@@ -35,7 +35,7 @@ class Usage:
 
 
 def count_usage(texts: Iterable[str], backend: Tokenizer, spec: dict[str, Any]) -> Usage:
-    """Run a tokenizer over texts."""
+    """Tokenise texts and count the tokens."""
     size = max(backend.get_vocab(with_added_tokens=True).values()) + 1
     usage = Usage(np.zeros(size, dtype=np.int64))
     model = spec["model"]
@@ -51,7 +51,7 @@ def count_usage(texts: Iterable[str], backend: Tokenizer, spec: dict[str, Any]) 
 
 
 def _words(text: str, backend: Tokenizer, unknown: int) -> set[str]:
-    """What may be an unknown word: of the text at large, and where added tokens cut it apart."""
+    """Candidates for unknown words, in the whole text and in the parts between added tokens."""
     encoding = backend.encode(text)
     spans = zip(encoding.ids, encoding.offsets, strict=True)
     parts = {text, *(text[start:end] for number, (start, end) in spans if number == unknown)}
@@ -77,13 +77,13 @@ def select_tokens(
     Args:
         spec: The ``tokenizer.json``.
         vocabulary: Token -> id, added tokens included.
-        needed: Tokens that a text or the user asks for; none of them is ever dropped.
-        languages: Whose scripts' tokens are kept, or None.
-        num_tokens: Upper limit; only tokens that nobody needs are left out for it, the rarest
-            first: by score for Unigram, by id for the others, whose trainers count down.
+        needed: Tokens that a text or the user needs; none of them is ever dropped.
+        languages: Languages whose scripts' tokens are kept, or None.
+        num_tokens: Upper limit; only tokens that are not needed are dropped for it, the rarest
+            first: by score for Unigram, by id for the others, whose trainers sort by frequency.
 
     Raises:
-        ConfigError: The limit is below what is needed.
+        ConfigError: The limit is below the number of needed tokens.
     """
     paths = MergePaths(spec["model"]) if spec["model"]["type"] == "BPE" else None
 
@@ -100,33 +100,33 @@ def select_tokens(
     if num_tokens is not None and num_tokens < len(required):
         raise ConfigError(
             f"num_tokens is {num_tokens:,}, but {len(required):,} tokens are needed: special and "
-            "byte tokens, and all that the corpus uses; raise it, or give less text"
+            "byte tokens, and all tokens of the corpus; raise it, or give less text"
         )
-    kept, alone = set(required), closed(fixed)
+    kept, without_corpus = set(required), closed(fixed)
     for token in wanted:
         more = closed([token])
         if num_tokens is None or len(kept) + len(more - kept) <= num_tokens:
             kept |= more
-            alone |= more
-    return kept, alone
+            without_corpus |= more
+    return kept, without_corpus
 
 
 def _alphabet(tokens: set[str], spec: dict[str, Any], vocabulary: dict[str, int]) -> set[str]:
-    """One-character tokens of the kept tokens' characters: new words in them are not unknown."""
+    """Single-character tokens of the kept tokens' characters, so new words are not unknown."""
     prefix = spec["model"].get("continuing_subword_prefix") or ""
     characters = {c for token in tokens for c in token.removeprefix(prefix)}
     return {form for c in characters for form in (c, prefix + c, "▁" + c) if form in vocabulary}
 
 
 def _surface(token: str, model: dict[str, Any]) -> str:
-    """A token without the marks of its place in the word."""
+    """A token without the markers of its position in the word."""
     prefix = model.get("continuing_subword_prefix") or ""
     suffix = model.get("end_of_word_suffix") or ""
     return token.removeprefix(prefix).removesuffix(suffix).replace("▁", "")
 
 
 def count_scripts(spec: dict[str, Any], tokens: Iterable[str]) -> dict[str, int]:
-    """How many tokens are written in which script; ``"Zyyy"``: signs, digits, parts of letters."""
+    """The number of tokens by script; ``"Zyyy"`` is signs, digits and parts of characters."""
     alphabet = byte_alphabet() if is_byte_level(spec) else None
     counts: Counter[str] = Counter()
     for token in tokens:

@@ -1,4 +1,4 @@
-"""The texts of the user's files, one after the other, as training and prediction will read them."""
+"""The texts of the user's files, in the form in which training and prediction read them."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ def corpus_files(corpus: str | Path | Sequence[str | Path]) -> list[str]:
 
 
 def read_texts(files: Iterable[str], *, columns: Columns | None = None) -> Iterator[str]:
-    """Every text of the files, as it stands and, where that differs, as the loaders clean it.
+    """Yield every text of the files as it is and, if that differs, as the loaders clean it.
 
-    Pairs give both texts; rows of tokens give the tokens joined by spaces, joined without, and each
-    by itself. Rows that cannot be read are passed over, as in training.
+    Pairs give both texts; rows of tokens give the tokens joined with spaces, joined without spaces,
+    and one by one. Rows that cannot be read are skipped, as in training.
     """
     for path in files:
         known = columns or Columns()
@@ -58,23 +58,23 @@ def read_texts(files: Iterable[str], *, columns: Columns | None = None) -> Itera
 
 
 def batches_of(texts: Iterable[str], size: int = 1_000) -> Iterator[list[str]]:
-    """Lists of texts, for tokenizers that are faster on many."""
+    """Yield lists of texts, since tokenizers are faster on batches."""
     iterator = iter(texts)
     while batch := list(islice(iterator, size)):
         yield batch
 
 
 def _text_columns(table: Table, columns: Columns, path: str) -> list[str]:
-    error: ColumnError | None = None
+    errors: dict[str, ColumnError] = {}
     for name in ("pair", "sequence", "token"):
         task = get_task(name)
         try:
             found = find_columns(table, task=task, columns=columns, labels="drop", where=path)
-        except ColumnError as reason:
-            error = error or reason if name == "pair" else reason if name == "sequence" else error
-            continue
-        return [found[column] for column in ("text", "text_pair", "tokens") if column in found]
-    raise error or ColumnError(f"{path} has no column with texts")
+        except ColumnError as error:
+            errors[name] = error
+        else:
+            return [found[column] for column in ("text", "text_pair", "tokens") if column in found]
+    raise errors["sequence"]  # most files hold one text per row
 
 
 def _forms(value: Any) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What trimming did to a model, in numbers."""
+"""The report of a trimmed vocabulary: sizes and coverage."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from xlingual.vocabulary.scripts import scripts_of
 from xlingual.vocabulary.selection import Usage
 from xlingual.vocabulary.weight_rows import stored_parameters, weight_files
 
-__all__ = ["TrimReport", "measure_coverage", "measure_sizes", "warn_of_strangers"]
+__all__ = ["TrimReport", "measure_coverage", "measure_sizes", "warn_of_mismatch"]
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ _NAMES = {
 
 @dataclass(frozen=True)
 class TrimReport:
-    """Sizes before and after, and how much of the user's text the kept tokens write.
+    """Sizes before and after, and the coverage of the corpus.
 
     Args:
         output_dir: Where the trimmed model is.
@@ -40,12 +40,12 @@ class TrimReport:
         bytes_before: Weights and ``tokenizer.json`` on disk.
         bytes_after: The same of the trimmed model.
         num_texts: Texts of the corpus; 0 without one.
-        token_coverage: Share of the corpus' tokens that the languages (and special tokens) cover
-            by themselves: what trimming without the corpus would keep.
-        text_coverage: Share of its texts that are written wholly in those.
-        unknown_share: Share of the corpus' tokens that are unknown; trimming leaves it as it is.
+        token_coverage: Share of the corpus tokens that would also be kept without the corpus, for
+            the languages or as special tokens.
+        text_coverage: Share of the texts that consist only of those.
+        unknown_share: Share of the corpus tokens that are unknown; trimming does not change it.
         scripts_before: Number of tokens by script (ISO 15924), the most frequent first; ``"Zyyy"``
-            holds digits, signs, special tokens and what has no script of the table.
+            is digits, signs, special tokens and any other script.
         scripts_after: The same of the trimmed model.
     """
 
@@ -69,7 +69,7 @@ class TrimReport:
         return asdict(self)
 
     def table(self) -> str:
-        """Sizes as a small table for people, and in words what the corpus asked for."""
+        """The sizes as a table, and the coverage of the corpus in words."""
         rows = []
         for name in ("vocabulary", "parameters"):
             rows.append(_row(name, *(getattr(self, f"{name}_{m}") for m in ("before", "after"))))
@@ -95,10 +95,10 @@ def _row(name: str, before: int, after: int) -> tuple[str, str, str, str]:
     return name, f"{before:,}", f"{after:,}", f"{after / before:.1%}"
 
 
-def measure_sizes(folder: Path, beside: Path) -> dict[str, int]:
+def measure_sizes(folder: Path, trimmed: Path) -> dict[str, int]:
     """Parameters and bytes of two folders, as fields of the report."""
     sizes = {}
-    for moment, place in (("before", folder), ("after", beside)):
+    for moment, place in (("before", folder), ("after", trimmed)):
         files = weight_files(place)
         sizes[f"parameters_{moment}"] = stored_parameters(files)
         paths = [path for path in [*files, place / "tokenizer.json"] if path.is_file()]
@@ -107,22 +107,22 @@ def measure_sizes(folder: Path, beside: Path) -> dict[str, int]:
 
 
 def measure_coverage(
-    usage: Usage, own: set[int], num_covered: int, unknown: int | None
+    usage: Usage, without_corpus: set[int], num_covered: int, unknown: int | None
 ) -> dict[str, Any]:
-    """What of the corpus' tokens is among some ids, as fields of the report."""
+    """The coverage of the corpus by a set of token ids, as fields of the report."""
     total = int(usage.counts.sum())
     if not total:
         return {}
     return {
         "num_texts": usage.num_texts,
-        "token_coverage": float(usage.counts[list(own)].sum() / total),
+        "token_coverage": float(usage.counts[list(without_corpus)].sum() / total),
         "text_coverage": num_covered / usage.num_texts,
         "unknown_share": 0.0 if unknown is None else float(usage.counts[unknown] / total),
     }
 
 
-def warn_of_strangers(report: TrimReport, languages: Sequence[str] | None) -> None:
-    """Say so where model, languages and corpus do not belong together."""
+def warn_of_mismatch(report: TrimReport, languages: Sequence[str] | None) -> None:
+    """Warn if the model, the languages and the corpus do not belong together."""
     for language in languages or ():
         scripts = scripts_of([language])
         if not any(report.scripts_before.get(script) for script in scripts):
@@ -133,8 +133,8 @@ def warn_of_strangers(report: TrimReport, languages: Sequence[str] | None) -> No
             )
     if languages and report.token_coverage is not None and report.token_coverage < _FEW:
         logger.warning(
-            "the scripts of %s write only %.0f%% of the corpus' tokens, the rest was kept for the "
-            "corpus alone: do languages and files belong together?",
+            "the scripts of %s cover only %.0f%% of the corpus tokens; the others were kept only "
+            "for the corpus: do languages and files belong together?",
             ", ".join(languages),
             100 * report.token_coverage,
         )

@@ -1,4 +1,4 @@
-"""A model without the tokens that nobody will use, and everything else as it was."""
+"""Trim a model's vocabulary: drop the unused tokens and leave everything else unchanged."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from xlingual.data.readers.columns import Columns
 from xlingual.errors import ConfigError, DataError, ModelLoadError
 from xlingual.models.loading import load_tokenizer
 from xlingual.models.pypi_encoders import local_path
-from xlingual.vocabulary.output_folder import ID_KEYS, carry_along, read_json, write_configs
+from xlingual.vocabulary.output_folder import ID_KEYS, copy_unchanged, read_json, write_configs
 from xlingual.vocabulary.pieces import KINDS, rebuild
 from xlingual.vocabulary.selection import Usage, count_scripts, count_usage, select_tokens
 from xlingual.vocabulary.texts import corpus_files, read_texts
@@ -25,7 +25,7 @@ from xlingual.vocabulary.trim_report import (
     TrimReport,
     measure_coverage,
     measure_sizes,
-    warn_of_strangers,
+    warn_of_mismatch,
 )
 from xlingual.vocabulary.verification import (
     check_ids,
@@ -38,7 +38,7 @@ from xlingual.writing import check_empty, new_folder, write_json
 
 __all__ = ["trim_vocabulary"]
 
-_NUM_LEADING = 1_000  # unknown tokens behind these have no fixed number in any class
+_NUM_LEADING = 1_000  # no tokenizer class hard-codes an id of the unknown token above this
 
 
 def trim_vocabulary(
@@ -53,33 +53,34 @@ def trim_vocabulary(
     keep_tokens: Iterable[str] = (),
     num_tokens: int | None = None,
 ) -> TrimReport:
-    """Drop the tokens, and their rows of embeddings and decoder, that languages or texts never use.
+    """Drop the tokens that languages or texts never use, with their embedding and decoder rows.
 
-    Vocabulary takes two thirds of a multilingual model (Abdaoui et al. 2020). On text whose pieces
+    The vocabulary is two thirds of a multilingual model (Abdaoui et al. 2020). On text whose pieces
     are all kept, pieces and logits stay the same; ``xlingual.vocabulary.pieces`` says why. A word
-    that a WordPiece model reads as *unknown* is only sure to stay unknown if it stands in the
+    that a WordPiece model reads as *unknown* is only guaranteed to stay unknown if it occurs in the
     corpus.
 
     Args:
         model_folder: A model in safetensors with a fast tokenizer; with or without a head.
-        output_dir: A folder that is empty or not there; written beside and renamed.
-        languages: Keep all tokens in their scripts (``["en", "zh"]``), by script alone.
-        corpus: Files; all tokens that their texts are cut into are kept, then all texts are
+        output_dir: A folder that is empty or does not exist; it is written atomically.
+        languages: Keep all tokens in the scripts of these languages (``["en", "zh"]``).
+        corpus: Files; all tokens of their texts are kept, and then the pieces of all texts are
             compared. With ``languages``, the union is kept.
         text_column: Column of the texts; guessed from the usual names.
         columns: Names of the columns of files without a header, ``"text,label"``.
         encoding: Encoding of files that are not UTF-8; guessed if left out.
-        keep_tokens: Further tokens, as they stand in the vocabulary.
-        num_tokens: Upper limit of the vocabulary. Only tokens that the corpus never uses are left
-            out for it; there is no minimum count, because a rare token is used nonetheless.
+        keep_tokens: Further tokens, as written in the vocabulary.
+        num_tokens: Upper limit of the vocabulary. Only tokens that the corpus never uses are
+            dropped for it; there is no minimum count, because a rare token is used nonetheless.
 
     Returns:
         Sizes and coverage, also written to ``trim_report.json``.
 
     Raises:
         ModelLoadError: The folder holds no such model, or its tokenizer cannot be trimmed.
-        ConfigError: Nothing says what to keep, a token is not there, or the limit is too low.
-        DataError: The corpus cannot be read, or a text would be cut otherwise.
+        ConfigError: Neither languages nor a corpus is given, a token is not in the vocabulary, or
+            the limit is too low.
+        DataError: The corpus cannot be read, or a text would be split differently.
         OutputError: The output is not empty, or cannot be written.
     """
     folder, output = Path(local_path(str(model_folder))).expanduser(), Path(output_dir).expanduser()
@@ -94,16 +95,16 @@ def trim_vocabulary(
                  languages=languages, num_tokens=num_tokens)  # fmt: skip
     if files and not plan.usage.num_texts:
         raise DataError(f"{', '.join(files)}: there is no text to read")
-    with new_folder(output) as beside:
-        report = _write(plan, folder, beside, output)
-        write_json(beside / "trim_report.json", report.as_dict())
-    warn_of_strangers(report, languages)
+    with new_folder(output) as temporary:
+        report = _write(plan, folder, temporary, output)
+        write_json(temporary / "trim_report.json", report.as_dict())
+    warn_of_mismatch(report, languages)
     return report
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """What is kept of a model, and why."""
+    """The tokens that are kept of a model, and what the decision is based on."""
 
     texts: Callable[[], Iterator[str]]
     config: dict[str, Any]
@@ -112,7 +113,7 @@ class _Plan:
     vocabulary: dict[str, int]
     usage: Usage
     kept: set[str]
-    alone: set[str]
+    without_corpus: set[str]
 
     @property
     def unknown(self) -> int | None:
@@ -139,27 +140,29 @@ def _plan(
     usage = count_usage(texts(), backend, spec)
     needed |= {token for token, number in vocabulary.items() if usage.counts[number]}
     needed |= usage.unknown_parts
-    kept, alone = select_tokens(
+    kept, without_corpus = select_tokens(
         spec, vocabulary, needed=needed, languages=languages, num_tokens=num_tokens
     )
-    return _Plan(texts, config, spec, backend, vocabulary, usage, kept, alone)
+    return _Plan(texts, config, spec, backend, vocabulary, usage, kept, without_corpus)
 
 
-def _write(plan: _Plan, folder: Path, beside: Path, output: Path) -> TrimReport:
-    """Write all files, load the tokenizer as users do, and compare it on all texts."""
+def _write(plan: _Plan, folder: Path, temporary: Path, output: Path) -> TrimReport:
+    """Write all files, load the tokenizer as users do, and compare it with the old one."""
     trimmed, new_ids = rebuild(plan.spec, plan.kept)
     _check_sizes(folder, plan.config, new_ids)
-    carry_along(folder, beside)
-    write_json(beside / "tokenizer.json", trimmed)
-    write_configs(folder, beside, new_ids)
+    copy_unchanged(folder, temporary)
+    write_json(temporary / "tokenizer.json", trimmed)
+    write_configs(folder, temporary, new_ids)
     rows = sorted(new_ids, key=new_ids.__getitem__)
-    cut_weights(folder, beside, rows=rows, num_rows=plan.config["vocab_size"])
+    cut_weights(folder, temporary, rows=rows, num_rows=plan.config["vocab_size"])
 
-    new = plain_backend(load_tokenizer(str(beside)))
+    new = plain_backend(load_tokenizer(str(temporary)))
     check_ids(plan.backend, new, new_ids)
     _probe(plan.backend, new, new_ids, plan.unknown)
-    alone = {plan.vocabulary[token] for token in plan.alone}
-    num_covered = compare_pieces(plan.texts(), plan.backend, new, new_ids, alone=alone)
+    without_corpus = {plan.vocabulary[token] for token in plan.without_corpus}
+    num_covered = compare_pieces(
+        plan.texts(), plan.backend, new, new_ids, without_corpus=without_corpus
+    )
     return TrimReport(
         output_dir=str(output),
         tokenizer_kind=plan.spec["model"]["type"],
@@ -167,8 +170,8 @@ def _write(plan: _Plan, folder: Path, beside: Path, output: Path) -> TrimReport:
         vocabulary_after=len(new_ids),
         scripts_before=count_scripts(plan.spec, plan.vocabulary),
         scripts_after=count_scripts(plan.spec, plan.kept),
-        **measure_sizes(folder, beside),
-        **measure_coverage(plan.usage, alone, num_covered, plan.unknown),
+        **measure_sizes(folder, temporary),
+        **measure_coverage(plan.usage, without_corpus, num_covered, plan.unknown),
     )
 
 
@@ -180,7 +183,7 @@ def _check_folders(folder: Path, output: Path) -> None:
         )
     if not (folder / "config.json").is_file():
         raise ModelLoadError(
-            f"{folder} is no model's folder on this machine: expected config.json, "
+            f"{folder} is not a model folder on this machine: expected config.json, "
             "model.safetensors and tokenizer.json"
         )
     files = weight_files(folder)
@@ -204,7 +207,7 @@ def _tokenizer_of(folder: Path) -> tuple[PreTrainedTokenizerBase, dict[str, Any]
     backend: Any = tokenizer
     spec = read_json(path) if path.is_file() else json.loads(backend.backend_tokenizer.to_str())
     added = {token["content"] for token in spec.get("added_tokens") or []}
-    if backend.get_added_vocab().keys() - added:  # those that stand in tokenizer_config.json alone
+    if backend.get_added_vocab().keys() - added:  # some are only in tokenizer_config.json
         spec["added_tokens"] = json.loads(backend.backend_tokenizer.to_str())["added_tokens"]
     model = spec.get("model") or {}
     if "type" not in model:  # files of before 2021 leave it out
@@ -222,7 +225,7 @@ def _named_tokens(
     vocabulary: dict[str, int],
     keep_tokens: Iterable[str],
 ) -> set[str]:
-    """Special tokens by the tokenizer's and the config's account, and the user's own."""
+    """The special tokens of the tokenizer and of the config, and the user's own tokens."""
     own = set(keep_tokens)
     missing = sorted(own - vocabulary.keys())
     if missing:
@@ -239,10 +242,10 @@ def _as_list(value: Any) -> list[Any]:
 def _leading_tokens(
     spec: dict[str, Any], config: dict[str, Any], vocabulary: dict[str, int]
 ) -> set[str]:
-    """Tokens up to those whose number itself matters, which therefore must not change.
+    """The first tokens, up to the last one whose id must not change.
 
-    RoBERTa and its kin count positions from ``pad_token_id`` on, and classes of transformers for
-    Unigram know the number of the unknown token by heart. Both stand among the first.
+    RoBERTa and its relatives count positions from ``pad_token_id`` on, and the Unigram tokenizer
+    classes of transformers hard-code the id of the unknown token. Both ids are small.
     """
     pad, unknown = _position_start(config), spec["model"].get("unk_id")
     last = -1 if pad is None else pad
@@ -252,7 +255,7 @@ def _leading_tokens(
 
 
 def _position_start(config: dict[str, Any]) -> int | None:
-    """The id of padding where positions may be counted from it: they leave it no room else."""
+    """The id of padding if positions may be counted from it; None if it exceeds their number."""
     pad, num_positions = config.get("pad_token_id"), config.get("max_position_embeddings")
     return pad if pad is not None and pad < (num_positions or 0) else None
 
@@ -272,6 +275,8 @@ def _check_sizes(folder: Path, config: dict[str, Any], new_ids: dict[int, int]) 
 
 
 def _probe(old: Tokenizer, new: Tokenizer, new_ids: dict[int, int], unknown: int | None) -> None:
-    """Kept tokens as texts, for those languages of which there is no corpus."""
+    """Compare the pieces of the kept tokens as texts, for languages without a corpus."""
     known = {number: new_id for number, new_id in new_ids.items() if number != unknown}
-    compare_pieces(probe_texts(old, known), old, new, known, alone=set(), only_if_kept=True)
+    compare_pieces(
+        probe_texts(old, known), old, new, known, without_corpus=set(), only_if_kept=True
+    )

@@ -1,4 +1,4 @@
-"""Whether a trimmed tokenizer, loaded as users load it, cuts text as the old one does."""
+"""Verify that a trimmed tokenizer, loaded as users load it, splits text like the old one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["check_ids", "compare_pieces", "plain_backend", "probe_texts"]
 
 
 def plain_backend(tokenizer: Any) -> Tokenizer:
-    """The inner tokenizer as it is loaded by transformers, without truncation and padding."""
+    """The underlying tokenizer as loaded by transformers, without truncation and padding."""
     backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
     backend.no_truncation()
     backend.no_padding()
@@ -23,15 +23,15 @@ def plain_backend(tokenizer: Any) -> Tokenizer:
 
 
 def probe_texts(backend: Tokenizer, ids: Iterable[int]) -> list[str]:
-    """The tokens themselves as texts, for languages of which there is no text."""
+    """The tokens themselves as texts, for languages without texts."""
     return [text for text in backend.decode_batch([[number] for number in ids]) if text]
 
 
 def check_ids(old: Tokenizer, new: Tokenizer, new_ids: dict[int, int]) -> None:
-    """Every kept token has its new id once transformers has loaded the folder.
+    """Check that every kept token has its new id once transformers has loaded the folder.
 
     Raises:
-        ModelLoadError: The class of the tokenizer builds itself another vocabulary.
+        ModelLoadError: The tokenizer class builds a different vocabulary.
     """
     before = old.get_vocab(with_added_tokens=True)
     expected = {token: new_ids[number] for token, number in before.items() if number in new_ids}
@@ -40,7 +40,7 @@ def check_ids(old: Tokenizer, new: Tokenizer, new_ids: dict[int, int]) -> None:
     wrong += sorted(found.keys() - expected.keys())
     if wrong:
         raise ModelLoadError(
-            f"transformers numbers {len(wrong):,} tokens of the trimmed tokenizer otherwise than "
+            f"transformers numbers {len(wrong):,} tokens of the trimmed tokenizer differently from "
             f"its file, for example {wrong[0]!r}; save the tokenizer again with a current "
             "transformers, as PreTrainedTokenizerFast if that does not help"
         )
@@ -52,21 +52,24 @@ def compare_pieces(
     new: Tokenizer,
     new_ids: dict[int, int],
     *,
-    alone: set[int],
+    without_corpus: set[int],
     only_if_kept: bool = False,
 ) -> int:
-    """Cut every text twice; the number of texts that would be covered without having been asked.
+    """Compare the pieces of every text before and after trimming.
 
     Args:
-        texts: What to cut.
+        texts: The texts.
         old: The tokenizer before.
         new: The tokenizer after.
         new_ids: Old id -> new id.
-        alone: Old ids that are kept without a corpus.
-        only_if_kept: Pass over texts with dropped tokens instead of counting them as different.
+        without_corpus: Old ids that are kept without a corpus.
+        only_if_kept: Skip texts with dropped tokens instead of counting them as different.
+
+    Returns:
+        The number of texts that consist only of these.
 
     Raises:
-        DataError: A text is cut otherwise than before.
+        DataError: A text is split differently.
     """
     table = np.full(max(old.get_vocab(with_added_tokens=True).values()) + 1, -1)
     table[list(new_ids)] = list(new_ids.values())
@@ -77,14 +80,14 @@ def compare_pieces(
         for text, before, after in pairs:
             num_texts += 1
             ids = before.ids
-            covered += alone.issuperset(ids)
+            covered += without_corpus.issuperset(ids)
             expected = table[ids].tolist()
             if expected != after.ids and not (only_if_kept and -1 in expected):
                 count += 1
                 different += [text[:60]] if len(different) < 3 else []
     if count:
         raise DataError(
-            f"trimming would cut {count:,} of {num_texts:,} texts into other pieces, for example "
+            f"trimming would split {count:,} of {num_texts:,} texts differently, for example "
             f"{'; '.join(map(repr, different))}; nothing was written"
         )
     return covered

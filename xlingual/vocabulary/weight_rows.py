@@ -1,4 +1,4 @@
-"""Cutting the rows of dropped tokens out of safetensors files, without building the model."""
+"""Remove the rows of dropped tokens from safetensors files, without building the model."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 def stored_parameters(files: list[Path]) -> int:
-    """Numbers in the files."""
+    """The number of parameters in the files."""
     total = 0
     for file in files:
         with safe_open(file, "pt") as tensors:
@@ -52,20 +52,20 @@ def stored_parameters(files: list[Path]) -> int:
 
 
 def cut_weights(folder: Path, output: Path, *, rows: list[int], num_rows: int) -> None:
-    """Write the weights with the given rows of everything that has one row a token.
+    """Write the weights with only the given rows of every tensor that has one row per token.
 
-    Which tensors those are is not guessed from names: the model is built twice without memory, with
-    two sizes of vocabulary, and what changes its shape has a row a token. Tied weights are stored
-    once and stay tied; untied ones are cut alike.
+    These tensors are not guessed by name: the model is built twice on the meta device with two
+    vocabulary sizes, and a tensor whose shape changes has one row per token. Tied weights are
+    stored once and stay tied; untied ones are cut in the same way.
 
     Args:
         folder: The model.
-        output: Where to write.
-        rows: Old ids of the kept tokens in their new order, which may be another one.
+        output: The folder to write to.
+        rows: Old ids of the kept tokens in their new order, which may differ from the old one.
         num_rows: ``config.vocab_size`` of the old model.
 
     Raises:
-        ModelLoadError: A tensor has not the size that the config says.
+        ModelLoadError: The size of a tensor contradicts the config.
     """
     axes = _token_axes(folder, num_rows)
     index = torch.tensor(rows)  # new -> old
@@ -83,7 +83,7 @@ def cut_weights(folder: Path, output: Path, *, rows: list[int], num_rows: int) -
                 kept[name] = _take(tensors, name, axis, index)
             metadata = tensors.metadata()
         save_file(kept, output / file.name, metadata=metadata or {"format": "pt"})
-        shutil.copymode(file, output / file.name)  # save_file makes it the owner's alone
+        shutil.copymode(file, output / file.name)  # save_file lets only the owner read it
     if (folder / _INDEX).is_file():
         _write_index(folder, output)
 
@@ -93,7 +93,7 @@ def _take(tensors: Any, name: str, axis: int | None, index: torch.Tensor) -> tor
         return tensors.get_tensor(name)
     if axis:
         return tensors.get_tensor(name).index_select(axis, index).contiguous()
-    part = tensors.get_slice(name)  # a few rows at a time: the table may not fit twice
+    part = tensors.get_slice(name)  # in chunks: the table may not fit in memory twice
     ascending, order = index.sort()
     starts = range(0, int(ascending[-1]) + 1, _CHUNK)
     taken = [
@@ -120,7 +120,7 @@ def _token_axes(folder: Path, num_rows: int) -> dict[str, int | None]:
         changed = [n for n, (a, b) in enumerate(zip(shape, shapes[1][key], strict=True)) if a != b]
         axes[key] = changed[0] if changed else None
     if not any(axis is not None for axis in axes.values()):
-        raise ModelLoadError(f"{folder}: no weight of {name or 'the model'} has a row a token")
+        raise ModelLoadError(f"{folder}: no weight of {name or 'the model'} has one row per token")
     return axes
 
 
@@ -133,7 +133,7 @@ def _shapes(config: Any, name: str, num_rows: int) -> dict[str, torch.Size]:
 
 
 def _axis_of(name: str, shape: Any, axes: dict[str, int | None], num_rows: int) -> int | None:
-    """The axis by name; a tensor saved from another head, by the name's end, or by its size."""
+    """The axis by name or, for a tensor of another head, by the end of its name or its size."""
     if name in axes:
         return axes[name]
     for known, axis in axes.items():

@@ -1,4 +1,4 @@
-"""Files that are not UTF-8: read as what they are however short, or refused, never as gibberish."""
+"""Files that are not UTF-8: read correctly however short, or refused, but never as gibberish."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_what_cannot_be_told_is_refused_and_the_flag_helps(
     tmp_path: Path, text: str, written_as: str
 ) -> None:
     content = f"text,label\n{text},1\n"
-    with pytest.raises(DataError, match=r"x\.csv: its encoding cannot be told .*--encoding big5"):
+    with pytest.raises(DataError, match=r"x\.csv: its encoding is unclear .*--encoding big5"):
         read(tmp_path / "x.csv", content.encode(written_as))
     assert read(tmp_path / "x.csv", content.encode(written_as), written_as)[0] == content
 

@@ -1,4 +1,4 @@
-"""Files whose first line is a row already."""
+"""Files without a header line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows that lie inside of a JSON document, and the ``#part`` that leads to them."""
+"""Rows inside a JSON document, and the ``#part`` that leads to them."""
 
 from __future__ import annotations
 

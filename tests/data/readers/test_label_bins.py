@@ -101,7 +101,7 @@ def test_bins_that_make_one_class_of_a_set_are_said(tmp_path: Path, caplog) -> N
     caplog.set_level(logging.WARNING)
     source, ids = write(tmp_path / "a.csv", [1, 5]), write(tmp_path / "b.csv", [0, 1])
     load(source, ids, label_bins="negative<=2,positive>=4")
-    assert "b.csv: --label_bins makes 'negative' of all its labels" in caplog.text
+    assert "b.csv: --label_bins turns all of its labels into 'negative'" in caplog.text
 
 
 def test_bins_are_for_one_label_a_row(tmp_path: Path) -> None:

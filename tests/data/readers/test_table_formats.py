@@ -1,4 +1,4 @@
-"""One bad row costs one row: the readers of each file format by themselves."""
+"""The readers of each file format: a bad row costs only itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Read formats with typed columns: parquet, folders written by ``datasets``, the hub."""
+"""Read formats with typed columns: parquet, folders written by ``datasets``, and the hub."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
 def open_parquet(path: str) -> Table:
-    """Open a parquet file; only the columns asked for are read.
+    """Open a parquet file; only the requested columns are read.
 
     Raises:
         DataError: It is not a parquet file.
@@ -75,7 +75,9 @@ def open_folder(source: DataSource) -> Table:
     if split not in stored:
         raise DataError(f"{source}: there is no split {split!r}; its splits: {', '.join(splits)}")
     if source.split is None and len(splits) > 1:
-        logger.warning(f"{source}: took the split 'train' of {', '.join(splits)}; choose by @split")
+        logger.warning(
+            f"{source}: took the split 'train' of {', '.join(splits)}; choose with @split"
+        )
     return _table(stored[split], where=str(source))
 
 
@@ -86,7 +88,7 @@ def open_hub(source: DataSource) -> Table:
     """Load a data set from the hub, or from its local cache when the hub cannot be reached.
 
     Raises:
-        DataError: It cannot be had; the message says why and what to do.
+        DataError: It cannot be loaded; the message says why and what to do.
     """
     from datasets import load_dataset
 
@@ -145,7 +147,7 @@ def _rows(batches: Iterable[Any]) -> Iterator[Row]:
 
 
 def _label_names(features: Features) -> dict[str, Sequence[str]]:
-    """The names behind integer labels, of columns that hold labels or lists of them."""
+    """The names of integer labels, for columns that hold labels or lists of labels."""
     from datasets import ClassLabel
 
     names: dict[str, Sequence[str]] = {}

@@ -24,7 +24,7 @@ __all__ = [
     "write_rejected",
 ]
 
-# Characters that break or separate lines become what a tokenizer treats as one.
+# Line breaks and separators are replaced by a newline or a space, as tokenizers expect.
 _LINE_BREAKS = re.compile("\r\n?|\u2028|\u2029")
 _SEPARATORS = re.compile("[\x0b\x0c\x1c-\x1f\x85]")
 # Controls, soft hyphens, zero-width spaces, direction marks, byte-order marks.
@@ -32,7 +32,7 @@ _INVISIBLE = re.compile(
     "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u200b\u200c\u200e\u200f\u202a-\u202e"
     "\u2060-\u2064\u2066-\u2069\ufeff]"
 )
-# A joiner stays only where it makes several emoji one; elsewhere it is invisible too.
+# A zero-width joiner is kept only after an emoji, where it has a visible effect.
 _STRAY_JOINER = re.compile("(?<![\u2600-\u27bf\ufe0f\U0001f000-\U0001faff])\u200d")
 _NOT_WORD = re.compile(r"[\W_]+")
 
@@ -42,15 +42,15 @@ class UnusableRowError(ValueError):
 
 
 def clean_text(text: str) -> str:
-    """A text without its outer white space and without characters that nobody can see.
+    """Remove outer white space and invisible characters from a text.
 
-    Everything else stays as it is: case, full-width forms, traditional characters, inner spaces.
+    Everything else is kept: case, full-width forms, traditional characters, inner spaces.
 
     Example:
         >>> clean_text("\\ufeff　房间很\\u200b干净。 \\r\\n")
         '房间很干净。'
     """
-    if not text.isprintable():  # the fast way out: almost all texts are
+    if not text.isprintable():  # the fast path: almost all texts are
         text = _LINE_BREAKS.sub("\n", text)
         text = _SEPARATORS.sub(" ", text)
         text = _INVISIBLE.sub("", text)
@@ -59,7 +59,7 @@ def clean_text(text: str) -> str:
 
 
 def clean_field(value: object, *, column: str) -> str:
-    """The text in a field of a row.
+    """Check and clean the text in a field of a row.
 
     Raises:
         UnusableRowError: It is missing, empty, not text, or holds bytes that could not be decoded.
@@ -77,15 +77,15 @@ def clean_field(value: object, *, column: str) -> str:
 
 
 def clean_tokens(tokens: object, tags: Sequence[str] | None) -> tuple[list[str], list[str] | None]:
-    """Tokens and their tags, without tokens of invisible characters.
+    """Check and clean tokens and their tags, and drop tokens of invisible characters.
 
     Args:
         tokens: A list of strings, or one string with spaces between the tokens.
-        tags: One tag a token, or ``None`` where there are no tags.
+        tags: One tag per token, or ``None`` if there are no tags.
 
     Raises:
-        UnusableRowError: There are no tokens, one is not text, there are more or fewer tags than
-            tokens, or an entity begins on an invisible token.
+        UnusableRowError: There are no tokens, one is not text, the numbers of tags and tokens
+            differ, or an entity begins on an invisible token.
     """
     if isinstance(tokens, str):
         tokens = tokens.split()
@@ -113,18 +113,19 @@ def clean_tokens(tokens: object, tags: Sequence[str] | None) -> tuple[list[str],
 def find_overlap(
     train: Iterable[Dataset], test: Dataset, *, columns: Sequence[str] = ("text",)
 ) -> int:
-    """Count the test texts that also occur in the training sets: a leak that flatters the score.
+    """Count the test texts that also occur in the training sets: a leak that inflates the score.
 
     Only letters, digits and Chinese characters are compared (NFKC, case-folded), so an extra full
     stop or a full-width comma does not hide a copy.
 
     Args:
-        train: All sets that are trained on.
-        test: The set to be tested on.
+        train: All training sets.
+        test: The test set.
         columns: The task's input columns; all of them must agree.
 
     Returns:
-        The number of test rows, repeated ones counted each time. Rows without a letter never count.
+        The number of such test rows, repetitions included. Rows without a letter or digit never
+        count.
     """
     tested = [_fingerprint(text) for text in _inputs(test, columns)]
     wanted = set(tested)
@@ -138,11 +139,11 @@ def find_overlap(
 
 
 def write_rejected(path: str | Path, rejected: Iterable[Mapping[str, Any]]) -> int:
-    """Write rejected rows as JSON Lines in readable UTF-8; no file is made when there are none.
+    """Write rejected rows as JSON Lines in readable UTF-8; without rows no file is written.
 
     Args:
         path: Usually ``output_dir/rejected_rows.jsonl``.
-        rejected: The ``rejected`` lists of the loaded sets, put together.
+        rejected: The concatenated ``rejected`` lists of the loaded sets.
 
     Returns:
         The number of rows written.

@@ -22,8 +22,8 @@ def find_columns(
     """Find the columns that a task needs, see :func:`resolve_columns`.
 
     Raises:
-        ColumnError: One is not there. The message says so if the file seems to have no header, if
-            its lines are separated by tabs, or if it has a column for each label.
+        ColumnError: A column is missing. The message says so if the file seems to have no header,
+            if its lines are separated by tabs, or if it has a column for each label.
     """
     try:
         return resolve_columns(
@@ -57,8 +57,8 @@ def _label_columns_hint(table: Table, *, task: Task, columns: Columns, where: st
         )
     except ColumnError:
         return ""
-    found = binary_columns(table, but=list(used.values()))
+    found = binary_columns(table, exclude=list(used.values()))
     if len(found) < 2:
         return ""
     flags = f"--task multi_label --label_columns {','.join(found)}"
-    return f"; if its columns of 0 and 1 are a label each, give {flags}"
+    return f"; if each of its columns of 0 and 1 is a label, give {flags}"

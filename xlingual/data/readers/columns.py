@@ -1,4 +1,4 @@
-"""Find the column that holds each thing: the one named, or a guess by usual names, said aloud."""
+"""Find the column for each role: the one that the user names, or a logged guess by usual names."""
 
 from __future__ import annotations
 
@@ -66,15 +66,15 @@ _LANGUAGE = re.compile(r"_(en|eng|english|zh|cn|chs|cht|chinese|英文|中文)$"
 
 @dataclass(frozen=True)
 class Columns:
-    """The user's settings for reading files; ``None`` means: guess.
+    """The user's settings for reading files; ``None`` means that the value is guessed.
 
-    One name serves all files of a run. Where files differ, a name may list alternatives,
-    ``"review,评论"``: the first that a file has is taken.
+    One name serves all files of a run. If the files differ, a name may list alternatives,
+    ``"review,评论"``: the first that a file has is used.
 
     Args:
         text_column: Name of the text column; likewise for the other ``*_column`` names.
-        label_columns: Columns of 0 and 1 with a label each, ``"service,clean,price"``.
-        label_order: Names of the labels of a column that holds lists of 0 and 1, in their order.
+        label_columns: Columns of 0 and 1, one for each label, ``"service,clean,price"``.
+        label_order: Names of the labels, in order, for a column with lists of 0 and 1.
         columns: Names of the columns of files without a header, ``"text,label"``.
         encoding: Encoding of text files that are not UTF-8.
 
@@ -114,7 +114,7 @@ class Columns:
 
     @classmethod
     def of(cls, data_args: DataArguments) -> Columns:
-        """The names that the data arguments give."""
+        """The settings in the data arguments."""
         return cls(**{field.name: getattr(data_args, field.name) for field in fields(cls)})
 
     @property
@@ -128,7 +128,7 @@ class Columns:
 
 
 def split_names(names: str | None) -> tuple[str, ...]:
-    """The names of a flag that lists some, ``--columns text,label``."""
+    """Split a comma-separated list of names, such as that of ``--columns text,label``."""
     return tuple(name.strip() for name in (names or "").split(",") if name.strip())
 
 
@@ -144,17 +144,17 @@ def resolve_columns(
 
     Args:
         available: The columns the file has.
-        task: What is to be learnt; it says which inputs and labels there are.
+        task: Defines which inputs and labels there are.
         columns: Names given by the user; each must exist.
         labels: ``"required"``, ``"optional"`` or ``"drop"``; with ``"drop"`` no label column is
-            looked for, and none can be taken for something else.
+            searched for, and none is mistaken for another column.
         where: The file, for messages.
 
     Returns:
         Canonical column -> column of the file, for those that were found.
 
     Raises:
-        ColumnError: A column that was named, or that the task needs, is not there.
+        ColumnError: A column that was named, or that the task needs, is missing.
     """
     # A column with a given role is never guessed for another: this keeps the labels out of the
     # texts even when they are dropped.
@@ -177,7 +177,7 @@ def resolve_columns(
         if not find_label_columns(available, columns, where=where):
             label = search.find(role, explicit, names, is_needed=labels == "required")
             found |= {task.label_column: label[role]} if label else {}
-        # Never guessed: a column called "weight" may well be that of a parcel.
+        # Never guessed: a column called "weight" may hold the weight of a parcel.
         found |= search.find("weight", columns.weight_column, ()) if columns.weight_column else {}
     domain = search.find("domain", columns.domain_column, _DOMAIN)
     return found | {"domain_name": domain["domain"]} if domain else found
@@ -186,10 +186,10 @@ def resolve_columns(
 def find_label_columns(
     available: Sequence[str], columns: Columns, *, where: str
 ) -> tuple[str, ...]:
-    """The columns of ``--label_columns``; none in a file that has none of them.
+    """The columns of ``--label_columns``, or none if the file has none of them.
 
     Raises:
-        ColumnError: The file has some of them and lacks others.
+        ColumnError: The file has only some of them.
     """
     wanted = split_names(columns.label_columns)
     missing = [name for name in wanted if name not in available]
@@ -206,7 +206,7 @@ def find_label_columns(
 
 
 def _find_pair(search: _Search, columns: Columns) -> dict[str, str]:
-    """Both texts of a pair; a guess takes names that belong together, as premise and hypothesis."""
+    """Both texts of a pair; names are guessed together, such as premise and hypothesis."""
     complete = [pair for pair in _PAIRS if search.match(pair[1:])]
     firsts = [first for first, _ in complete or _PAIRS]
     found = search.find("text", columns.text_column, firsts, is_needed=True)
@@ -226,7 +226,7 @@ class _Search:
     def find(
         self, role: str, explicit: str | None, usual: Sequence[str], *, is_needed: bool = False
     ) -> dict[str, str]:
-        """``{role: column}``, or nothing where the column is neither there nor needed."""
+        """``{role: column}``, or an empty dict if an optional column is missing."""
         matches = _named(explicit, self.available) if explicit else self.match(usual)
         if matches:
             if not explicit:
@@ -246,8 +246,8 @@ class _Search:
     def match(self, usual: Iterable[str]) -> list[str]:
         """The columns of the file that have usual names, in the order of the usual names.
 
-        If there is none, what follows a name is left out (``评分(1-5)``, ``text_zh``), unless it
-        tells two columns apart.
+        If there is none, suffixes are ignored (``评分(1-5)``, ``text_zh``), unless they distinguish
+        two columns.
         """
         usual = dict.fromkeys(usual)
         free = [name for name in self.available if name not in self.given]
@@ -269,7 +269,7 @@ class _Search:
         if others:
             logger.warning(
                 f"{self.where}: took the column {column!r} as the {role}; "
-                f"{', '.join(map(repr, others))} would also do: say which with --{role}_column"
+                f"{', '.join(map(repr, others))} would also fit: choose with --{role}_column"
             )
         else:
             logger.info(f"{self.where}: took the column {column!r} as the {role}")
@@ -278,7 +278,7 @@ class _Search:
         folded = {fold_name(name): name for name in self.available}
         near = difflib.get_close_matches(fold_name(explicit), folded, n=1)
         if not is_needed and not near:
-            # The same flag serves every file of a run, and this one can do without.
+            # The same flag serves every file of a run, and this file does not need the column.
             logger.warning(f"{self.where}: has no column {explicit!r} (--{role}_column)")
             return
         hint = f"; did you mean {folded[near[0]]!r}?" if near else ""
@@ -291,7 +291,7 @@ class _Search:
         if role == "text" and self.match(first for first, _ in _PAIRS):
             return ", or use --task pair for two texts a row"
         if role in ("label", "tags"):
-            return "; a set without labels can only be given where none are read: target_unlabeled"
+            return "; a set without labels is only accepted where none are read: target_unlabeled"
         return ""
 
 
@@ -305,13 +305,13 @@ def _named(explicit: str | None, available: Sequence[str]) -> list[str]:
 
 
 def fold_name(name: str) -> str:
-    """The form in which names of columns are compared."""
+    """Normalise a column name for comparison."""
     folded = unicodedata.normalize("NFKC", name).casefold().strip()
     return folded.replace(" ", "_").replace("-", "_")
 
 
 def _stem(name: str) -> str:
-    """A folded name without a unit in brackets and without the language that it ends in."""
+    """A folded name without a unit in brackets and without a language suffix."""
     return _LANGUAGE.sub("", _BRACKETS.sub("", fold_name(name)).strip("_"))
 
 

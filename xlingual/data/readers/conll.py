@@ -19,8 +19,8 @@ def open_conll(path: str, *, encoding: str | None = None) -> Table:
 
     The token is the first column and the tag the last, except in CoNLL-U (form and UPOS) and in IOB
     files that number their tokens. A file with one column has no tags. ``-DOCSTART-`` lines and
-    ``#`` comments are skipped. Columns are separated by tabs, or by any
-    white space in a file without tabs.
+    ``#`` comments are skipped. Columns are separated by tabs, or by any white space in lines
+    without tabs.
 
     Raises:
         DataError: The file is empty, not text, or has no token.
@@ -28,7 +28,10 @@ def open_conll(path: str, *, encoding: str | None = None) -> Table:
     file = inspect_text_file(path, encoding=encoding)
     layout = _find_layout(file)
     if layout is None:
-        raise DataError(f"{path} has no tokens; expected 'token<TAB>tag' lines, blank-separated")
+        raise DataError(
+            f"{path} has no tokens; expected 'token<TAB>tag' lines, sentences separated by blank "
+            "lines"
+        )
     token_column, tag_column = layout
 
     def read(_: Sequence[str]) -> Iterator[Row]:
@@ -39,7 +42,7 @@ def open_conll(path: str, *, encoding: str | None = None) -> Table:
 
 
 def _find_layout(file: TextFile) -> tuple[int, int | None] | None:
-    """Columns of token and tag, from the first sentence that has any."""
+    """The columns of token and tag, judged by the first sentence; None without a sentence."""
     for _, lines in _sentences(file, is_numbered=True):
         first = lines[0]
         is_numbered = first[0] in ("1", "1-2") and len(first) >= 3
@@ -72,7 +75,7 @@ def _sentences(file: TextFile, *, is_numbered: bool) -> Iterator[tuple[int, list
 
 
 def _is_comment(line: str, *, is_numbered: bool) -> bool:
-    """Whether a line that starts with ``#`` is a comment: without numbers it can be a token."""
+    """Whether a line is a comment; in files without token numbers, ``#`` can be a token."""
     words = line.split()
     if is_numbered or not line.startswith("#"):
         return line.startswith("#")

@@ -1,4 +1,4 @@
-"""Read csv, tsv and plain lines of text, so that one bad row costs one row."""
+"""Read csv, tsv and plain lines of text; a bad row costs only itself."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["open_delimited", "open_lines"]
 
 logger = logging.getLogger(__name__)
 
-_LONGEST_FIELD = 2**31 - 1  # the most that fits a C long everywhere
+_LONGEST_FIELD = 2**31 - 1  # the largest C long of every platform
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,12 @@ def open_delimited(
     Args:
         path: The file.
         delimiter: The separator; a csv file that uses tabs or semicolons is recognised.
-        names: Names of the columns, where the file has no header line.
-        encoding: Its encoding if it is not UTF-8; ``None``: guess.
+        names: Names of the columns of a file without a header line.
+        encoding: Its encoding if it is not UTF-8; ``None`` guesses it.
 
     Raises:
-        DataError: The file is empty, not text, or holds blank lines alone.
-        ColumnError: Two columns have the same name, or there are not as many columns as names.
+        DataError: The file is empty, not text, or holds only blank lines.
+        ColumnError: Two columns have the same name, or the numbers of columns and names differ.
     """
     file = inspect_text_file(path, encoding=encoding)
     quoting = _tsv_quoting(file) if delimiter == "\t" else csv.QUOTE_MINIMAL
@@ -59,7 +59,7 @@ def open_delimited(
     named = [name.strip() or f"column_{number}" for number, name in enumerate(first, start=1)]
     if len(set(named)) < len(named) and looks_like_row(named):
         raise ColumnError(
-            f"{path} seems to have no header, for its first line looks like a row: "
+            f"{path} seems to have no header, because its first line looks like a row: "
             f"{list_names(named)}; name its columns with --columns, such as --columns text,label"
         )
     columns = check_header(named, path=path)
@@ -68,10 +68,10 @@ def open_delimited(
 
 
 def open_lines(path: str, *, names: Sequence[str] = (), encoding: str | None = None) -> Table:
-    """Open a plain text file: one text a line, in the column ``text``.
+    """Open a plain text file with one text per line, as the column ``text``.
 
-    A file whose first line has as many columns, separated by tabs, as there are names is read as
-    those columns.
+    If there are several names and the first line has one tab-separated column for each, the file
+    is read as those columns.
     """
     file = inspect_text_file(path, encoding=encoding)
     with file.open() as lines:
@@ -121,7 +121,7 @@ def _read_rows(
 
 
 class _Lines:
-    """Lines with their numbers, of which those behind a bad quote can be put back."""
+    """Numbered lines, which can put back the lines after a bad quote."""
 
     def __init__(self, lines: Iterator[str]) -> None:
         self._lines = lines
@@ -139,12 +139,12 @@ class _Lines:
         return line
 
     def start_record(self) -> int:
-        """Forget the lines of the last record; the number of the first line of the next."""
+        """Forget the lines of the last record and return the number of the next line."""
         self._taken.clear()
         return self.number + 1
 
     def keep_first(self) -> str:
-        """Put back all lines of the record but its first, which is returned."""
+        """Put back all lines of the record except the first, which is returned."""
         first, *others = self._taken
         self._put_back.extend(reversed(others))
         self.number -= len(others)
@@ -152,10 +152,10 @@ class _Lines:
 
 
 def _records(file: TextFile, dialect: _Dialect) -> Iterator[tuple[int, list[str] | str]]:
-    """Line number and fields of each record, or what is wrong with it.
+    """Yield the line number of each record and its fields, or a message if it is malformed.
 
-    A quote that is never closed swallows all lines up to the next one, or the whole file. Parsing
-    therefore starts again on the line behind the one where the bad record began.
+    A quote that is never closed swallows all lines up to the next quote or the end of the file.
+    Parsing therefore restarts on the line after the one where the bad record began.
     """
     with _long_fields(), file.open() as text:
         lines = _Lines(iter(text))
@@ -180,7 +180,7 @@ def _reader(lines: _Lines, dialect: _Dialect) -> Iterator[list[str]]:
 
 @contextmanager
 def _long_fields() -> Iterator[None]:
-    """Lift the limit of 131,072 characters a field, which is one for the whole process."""
+    """Lift the limit of 131,072 characters per field, which is a setting of the whole process."""
     before = csv.field_size_limit(_LONGEST_FIELD)
     try:
         yield
@@ -189,10 +189,10 @@ def _long_fields() -> Iterator[None]:
 
 
 def _tsv_quoting(file: TextFile) -> Any:
-    """Whether quotes in a tsv file are quotation marks of the text or quote a field.
+    """Decide whether the quotes in a tsv file are part of the text or enclose fields.
 
-    Both kinds of file are common. A field that begins with a quote but does not end as a quoted
-    field must, on a line with the usual number of tabs, be text.
+    Both kinds of file are common. On a line with the usual number of tabs, a field that begins with
+    a quote but does not end like a quoted field must be text.
     """
     plain = quoted = 0
     with file.open() as lines:

@@ -1,4 +1,4 @@
-"""Recognise older Chinese and Western encodings by their characters, and refuse in doubt."""
+"""Recognise legacy Chinese and Western encodings by their characters; refuse if in doubt."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from xlingual.errors import ConfigError, DataError
 
 __all__ = ["check_encoding", "guess_encoding", "utf16_without_mark"]
 
-# The most frequent characters of simplified and traditional Chinese. Three of four characters of a
-# text are among them; of the gibberish that a wrong decoding gives, one of ten.
+# The most frequent characters of simplified and traditional Chinese. They make up three quarters
+# of a text, but only a tenth of the gibberish that a wrong decoding gives.
 _FREQUENT = frozenset(
     "的一是不了在人有我他这为之大来以个中上们到说国和地也子时道出而要于就下得可你年生自会那后能对着事"
     "其里所去行过家十用发天如然作方成者多日都三小军二无同么经法当起与好看学进种将还分此心前面又定见只"
@@ -34,7 +34,7 @@ _FREQUENT = frozenset(
     "，。！？、；：“”‘’「」（）《》…—～·"
 )
 # Log-probability of one character of each kind: frequent; in the first level of GB 2312 or Big5;
-# any other; none at all. Gibberish of the wrong encoding is mostly of the latter two.
+# any other; invalid. Gibberish from the wrong encoding mostly consists of the last two.
 _LOG_FREQUENT, _LOG_USUAL, _LOG_RARE, _LOG_INVALID, _LOG_ASCII = -6.9, -9.5, -14.5, -20.0, -3.7
 _MIN_MARGIN = 5.0
 _MIN_FREQUENT_SHARE = 0.3
@@ -48,7 +48,7 @@ _SUPERSETS = {"gb2312": "gb18030", "gbk": "gb18030", "cp936": "gb18030", "big5":
 
 
 def check_encoding(name: str) -> str:
-    """The codec of an encoding that the user named; the superset where there is one.
+    """The codec of an encoding that the user named, or of its superset if there is one.
 
     Raises:
         ConfigError: There is no such text encoding.
@@ -66,18 +66,18 @@ def check_encoding(name: str) -> str:
 
 
 def guess_encoding(sample: bytes, *, path: str) -> str:
-    """Tell GB18030, Big5 (with the Hong Kong supplement) and Windows-1252 apart.
+    """Distinguish GB18030, Big5 (with the Hong Kong supplement) and Windows-1252.
 
-    A Chinese encoding is taken if at least three of ten characters are frequent ones in it, and if
-    it is far more probable than the other. charset-normalizer confirms Western text; between the
-    two Chinese encodings it often takes the wrong one for texts of up to ten characters.
+    A Chinese encoding is chosen if at least 30% of the characters are frequent ones in it, and if
+    it is far more probable than the other. charset-normalizer only confirms Western text, because
+    between the two Chinese encodings it is often wrong for texts of up to ten characters.
 
     Args:
         sample: The lines of the file that are not UTF-8.
         path: The file, for messages.
 
     Raises:
-        DataError: It cannot be told; the message names ``--encoding``.
+        DataError: The encoding is unclear; the message names ``--encoding``.
     """
     first, second = _chinese_readings(sample)
     if first.is_plausible and first.log_probability - second.log_probability >= _MIN_MARGIN:
@@ -85,13 +85,13 @@ def guess_encoding(sample: bytes, *, path: str) -> str:
     if not first.is_plausible and _is_western(sample):
         return _WESTERN
     raise DataError(
-        f"{path}: its encoding cannot be told (UTF-8, GB18030, Big5 or another); name it with "
+        f"{path}: its encoding is unclear (UTF-8, GB18030, Big5 or another); name it with "
         "--encoding, such as --encoding big5 or --encoding gb18030, or save the file as UTF-8"
     )
 
 
 def utf16_without_mark(head: bytes) -> str | None:
-    """The kind of UTF-16 without a byte-order mark: ASCII in it leaves every other byte zero."""
+    """Recognise UTF-16 without a byte-order mark: with ASCII text, every other byte is zero."""
     even, odd = head[0::2].count(0), head[1::2].count(0)
     if max(even, odd) < 2 or min(even, odd) > max(even, odd) / 10:
         return None
@@ -123,7 +123,7 @@ def _read_as(encoding: str, sample: bytes) -> _Reading:
     num_frequent = sum(character in _FREQUENT for character in high)
     return _Reading(
         encoding,
-        # Each character once: said twice, it is no more evidence.
+        # Each character counts once: repetition is no further evidence.
         sum(_log_probability(character, encoding) for character in set(text)),
         num_frequent / max(1, len(high)),
     )

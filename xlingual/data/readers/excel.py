@@ -1,4 +1,4 @@
-"""Read a sheet of an Excel workbook row by row, with the values its csv export would have."""
+"""Read a sheet of an Excel workbook row by row, with the values that a csv export would have."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def open_excel(path: str, *, sheet: str | None = None, names: Sequence[str] = ()
 
     Args:
         path: The workbook.
-        sheet: Name of the sheet; ``None``: the first one.
-        names: Names of the columns, where the sheet has no header.
+        sheet: Name of the sheet; ``None`` is the first one.
+        names: Names of the columns of a sheet without a header.
 
     Raises:
         MissingDependencyError: openpyxl is not installed.
-        DataError: It is no workbook, or has no such sheet or no rows.
+        DataError: It is not a workbook, or has no such sheet or no rows.
         ColumnError: Two columns have the same name.
     """
     with _Workbook(path) as workbook:
@@ -46,7 +46,7 @@ def open_excel(path: str, *, sheet: str | None = None, names: Sequence[str] = ()
 
 
 class _Workbook:
-    """A workbook that is open for reading: rows stream, nothing is held in memory."""
+    """A workbook opened for streaming, without holding the rows in memory."""
 
     def __init__(self, path: str) -> None:
         self._openpyxl = require("openpyxl", extra="excel")
@@ -67,7 +67,7 @@ class _Workbook:
 
 
 def _find_sheet(workbook: Any, sheet: str | None, *, path: str) -> str:
-    sheets = [worksheet.title for worksheet in workbook.worksheets]  # charts are none
+    sheets = [worksheet.title for worksheet in workbook.worksheets]  # no charts
     if sheet is None and sheets:
         return str(sheets[0])
     if sheet not in sheets:
@@ -96,8 +96,8 @@ def _read_rows(
 
 
 def _cells(worksheet: Any) -> Iterator[tuple[int, list[str]]]:
-    """Number and texts of every row that is not blank, without the empty cells at its end."""
-    worksheet.reset_dimensions()  # some programs write wrong ones, and rows would be cut
+    """Yield the number and texts of every row that is not blank, without trailing empty cells."""
+    worksheet.reset_dimensions()  # some programs write wrong ones, which would truncate rows
     for number, values in enumerate(worksheet.iter_rows(values_only=True), start=1):
         cells = [_as_text(value) for value in values]
         while cells and not cells[-1].strip():

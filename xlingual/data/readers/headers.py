@@ -1,4 +1,4 @@
-"""Whether the first line of a file names its columns or is a row like the others."""
+"""Detect whether the first line of a file names its columns or is a row."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _SENTENCE = re.compile(r"[。！？；，]|[.!?]$|[,;!?] ")
 
 
 def apply_names(first: Sequence[str], names: Sequence[str], *, path: str) -> bool:
-    """Whether the user's names stand for a header that the file lacks.
+    """Whether the user's names replace a missing header.
 
     One flag serves every file of a run: a file whose first line holds one of the names, or a usual
-    one, has a header and keeps it.
+    column name, has a header and keeps it.
 
     Args:
         first: The first line of the file.
@@ -31,7 +31,7 @@ def apply_names(first: Sequence[str], names: Sequence[str], *, path: str) -> boo
         path: The file, for messages.
 
     Raises:
-        ColumnError: The file has no header, and more or fewer columns than there are names.
+        ColumnError: The file has no header, and the numbers of its columns and the names differ.
     """
     given = {fold_name(name) for name in names}
     if not names or any(fold_name(name) in given for name in first):
@@ -47,7 +47,7 @@ def apply_names(first: Sequence[str], names: Sequence[str], *, path: str) -> boo
 
 
 def looks_like_row(first: Iterable[str]) -> bool:
-    """Whether a line holds a number, a sentence or a long text, which are no names of columns."""
+    """Whether a line holds a number, a sentence or a long text, which are not column names."""
     return any(
         _NUMBER.fullmatch(name.strip())
         or len(name) > _LONGEST_NAME
@@ -59,7 +59,7 @@ def looks_like_row(first: Iterable[str]) -> bool:
 def missing_header(table: Table) -> str | None:
     """Explain that a table seems to have no header; ``None`` if it seems to have one.
 
-    There is none if a name looks like a value, or appears again as a value in its own column.
+    It has none if a name looks like a value, or appears again as a value in its own column.
     """
     if not table.has_header_line or any(map(is_usual_name, table.columns)):
         return None
@@ -70,7 +70,7 @@ def missing_header(table: Table) -> str | None:
     rows.append({name: name for name in table.columns})
     columns = [[str(row.get(name) or "") for row in rows] for name in table.columns]
     return (
-        f"it seems to have no header, for its first line looks like a row: "
+        f"it seems to have no header, because its first line looks like a row: "
         f"{list_names(table.columns)}; name its columns, for example with "
         f"--columns {','.join(_suggest_names(columns))}"
     )
@@ -81,7 +81,7 @@ def _first_rows(table: Table) -> Iterable[Row]:
 
 
 def _suggest_names(columns: Sequence[Sequence[Any]]) -> list[str]:
-    """The column with the fewest different values is the label, the longest other one the text."""
+    """Take the column with the fewest values as the label and the longest other one as the text."""
     lengths = [sum(map(len, column)) for column in columns]
     places = list(range(len(columns)))
     names = [f"column_{place + 1}" for place in places]

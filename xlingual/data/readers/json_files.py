@@ -19,7 +19,7 @@ _DEEPEST = 4
 
 
 def open_json_lines(path: str, *, encoding: str | None = None) -> Table:
-    """Open a file with one JSON object a line; a malformed line costs only itself.
+    """Open a file with one JSON object per line; a malformed line costs only itself.
 
     Raises:
         DataError: The file is empty or not text, or its first rows hold no object.
@@ -33,14 +33,14 @@ def open_json_lines(path: str, *, encoding: str | None = None) -> Table:
 
 
 def open_json(path: str, *, part: str | None = None, encoding: str | None = None) -> Table:
-    """Open a JSON file: a list of objects, lists by column, or one of these inside of objects.
+    """Open a JSON file: a list of objects, lists by column, or one of these inside objects.
 
-    JSON Lines under the name ``.json`` are read as what they are.
+    A ``.json`` file that holds JSON Lines is read as such.
 
     Args:
         path: The file.
-        part: Keys that lead to the rows, ``"data/train"``; needed where several places hold rows.
-        encoding: Its encoding if it is not UTF-8; ``None``: guess.
+        part: Keys that lead to the rows, ``"data/train"``; needed if several places hold rows.
+        encoding: Its encoding if it is not UTF-8; ``None`` guesses it.
 
     Raises:
         DataError: The file is empty, malformed or of another shape, or several places hold rows.
@@ -80,7 +80,7 @@ def _parse_lines(file: TextFile) -> Iterator[Row]:
             except json.JSONDecodeError as error:
                 problem = f"not valid JSON ({error.msg}, character {error.pos + 1})"
                 yield Row(number, None, problem, line)
-            except (ValueError, RecursionError) as error:  # endless digits, endless brackets
+            except (ValueError, RecursionError) as error:  # too many digits or brackets
                 yield Row(number, None, f"not readable as JSON ({error})", line)
             else:
                 yield _as_row(number, value)
@@ -99,19 +99,19 @@ def _columns_of(rows: Iterable[Row], *, path: str) -> tuple[str, ...]:
     problem = "it holds no rows"
     for row in islice(rows, _NUM_ROWS_FOR_COLUMNS):
         if row.values is None:
-            problem = f"the last of its first rows: {row.problem}"
+            problem = f"the last row read is {row.problem}"
         else:
             keys.update(dict.fromkeys(row.values))
     if not keys:
         raise DataError(
             f"{path} has no usable row: {problem}; expected JSON objects such as "
-            '{"text": "...", "label": "..."}, one a line'
+            '{"text": "...", "label": "..."}, one per line'
         )
     return tuple(keys)
 
 
 def _follow(document: Any, part: str, *, path: str) -> Any:
-    """The value that the keys of ``data/train`` lead to; a key may hold a slash itself."""
+    """Follow keys such as ``data/train`` to a value; a key may itself contain a slash."""
     if isinstance(document, dict) and part in document:
         return document[part]
     value = document
@@ -142,19 +142,19 @@ def _rows_of(document: Any, *, path: str, part: str | None) -> list[Any]:
     if tables:
         places = ["/".join([*([part] if part else []), *keys]) for keys in tables]
         raise DataError(
-            f"{path} holds rows in several places ({', '.join(places)}); say which by writing "
+            f"{path} holds rows in several places ({', '.join(places)}); choose one by writing "
             f"{' or '.join(f'{path}#{place}' for place in places[:3])}"
         )
     if isinstance(document, dict) and all(map(_is_scalar, document.values())):
         return [document]
     raise DataError(
         f"{path} is JSON of an unknown shape; expected a list of objects such as "
-        '[{"text": "...", "label": "..."}], or one object a line'
+        '[{"text": "...", "label": "..."}], or one object per line'
     )
 
 
 def _tables_in(document: Any, keys: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Every place below an object that holds rows, and these."""
+    """Yield the keys of every place below an object that holds rows, and the rows."""
     if not isinstance(document, dict) or len(keys) == _DEEPEST:
         return
     for key, value in document.items():
@@ -172,7 +172,7 @@ def _is_list_of_objects(value: Any) -> bool:
 
 
 def _is_columns(value: Any) -> bool:
-    """Whether an object holds a list for each column, all of one length and without objects."""
+    """Whether an object holds a list for each column, of equal lengths and without objects."""
     if not isinstance(value, dict) or not value:
         return False
     columns = list(value.values())

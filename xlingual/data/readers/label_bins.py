@@ -23,7 +23,7 @@ _BIN = re.compile(
 
 @dataclass(frozen=True)
 class LabelBin:
-    """The scores that are one label: an interval whose ends may belong to it.
+    """The scores of one label: an interval that may include its ends.
 
     Args:
         label: Name of the label.
@@ -50,7 +50,7 @@ class LabelBin:
 
 
 def parse_label_bins(spec: str | None) -> tuple[LabelBin, ...]:
-    """Read ``"negative<=2,positive>=4"``; also ``2<neutral<4`` and ``neutral=3``.
+    """Parse ``"negative<=2,positive>=4"``; also ``2<neutral<4`` and ``neutral=3``.
 
     Raises:
         ConfigError: A bin is malformed or empty, or two overlap.
@@ -67,7 +67,7 @@ def parse_label_bins(spec: str | None) -> tuple[LabelBin, ...]:
 
 
 def bin_of(score: float, bins: Sequence[LabelBin]) -> str | None:
-    """The label of a score; ``None`` where it lies between the bins."""
+    """The label of a score; ``None`` if it is in no bin."""
     return next((each.label for each in bins if score in each), None)
 
 

@@ -13,7 +13,7 @@ from xlingual.labels import LabelSpace, normalize_label, score_of
 
 __all__ = ["LabelReader"]
 
-# Tables with a missing label turn integers to floats, and csv keeps them so: "1.0" is label 1.
+# In data frames, a missing label turns integers into floats, also in their csv: "1.0" is label 1.
 _WHOLE_FLOAT = re.compile(r"([+-]?\d+)\.0+")
 _SPAN_TAG = re.compile(r"([BIESLU]-)(.+)")
 
@@ -22,16 +22,16 @@ _SPAN_TAG = re.compile(r"([BIESLU]-)(.+)")
 class LabelReader:
     """Reads label values as names.
 
-    Strings stay as they are but for outer white space; ``1``, ``1.0`` and ``"1.0"`` are ``"1"``;
-    booleans are ``"true"`` and ``"false"``; integers of a column with stored names become those.
+    Strings are kept except for outer white space; ``1``, ``1.0`` and ``"1.0"`` are ``"1"``;
+    booleans are ``"true"`` and ``"false"``; integers of a column with stored names become these.
 
     Args:
         names: Names behind integer labels (``ClassLabel``), if the format stores them.
         label_map: Renames labels: old name -> new; old names match in any case or width. For tags
             ``{"PERSON": "PER"}`` renames ``B-PERSON`` and ``I-PERSON`` too.
-        label_space: If given, labels outside it make a row unusable, and spellings become its own.
-        bins: Classes of scores; a label that is a number becomes its class, before ``label_map``.
-        list_names: Names of the labels in lists of 0 and 1, in their order.
+        label_space: If given, labels outside it make a row unusable, and others get its spelling.
+        bins: Classes of scores; a numeric label becomes its class before ``label_map`` applies.
+        list_names: Names of the labels in lists of 0 and 1, in order.
     """
 
     names: Sequence[str] = ()
@@ -45,7 +45,7 @@ class LabelReader:
         object.__setattr__(self, "label_map", renames)
 
     def read_label(self, value: object) -> str | None:
-        """The name of one label; ``None`` where the row has none.
+        """The name of one label; ``None`` if the row has none.
 
         Raises:
             UnusableRowError: The value is not a label, or the label is not in the label space.
@@ -119,7 +119,7 @@ class LabelReader:
         return self.names[label_id]
 
     def _classify(self, name: str) -> str:
-        """The class of a score; other labels stay as they are."""
+        """The class of a score; other labels are unchanged."""
         score = score_of(name) if self.bins else None
         if score is None:
             return name

@@ -34,7 +34,7 @@ __all__ = ["LabelPolicy", "LoadedData", "load_source"]
 logger = logging.getLogger(__name__)
 
 LabelPolicy = Literal["required", "optional", "drop"]
-"""Rows must have a label, may have one, or their labels are not even read."""
+"""Rows must have a label, may have one, or their labels are not read at all."""
 
 _CHUNK_SIZE = 10_000
 _LONGEST_RAW = 10_000
@@ -47,8 +47,8 @@ class LoadedData:
     Args:
         source: Where it came from.
         dataset: The usable rows in canonical columns, in the order of the file.
-        rejected: One dict a rejected row: ``file``, ``row`` (1-based line or row), ``reason`` and
-            ``content``, what stood there.
+        rejected: One dict per rejected row: ``file``, ``row`` (1-based line or row), ``reason`` and
+            ``content`` (the values in the file).
         columns_used: Canonical column -> column of the file.
     """
 
@@ -71,24 +71,24 @@ def load_source(
     """Read one data set.
 
     Args:
-        source: What to read, from :func:`parse_sources`.
-        task: Which input and label columns there must be.
-        columns: The user's settings for reading; the rest is guessed.
+        source: The data set, from :func:`parse_sources`.
+        task: Defines the input and label columns.
+        columns: The user's settings for reading; anything not set is guessed.
         label_map: Renames labels, old name -> new.
         label_space: Rejects rows with labels outside it. Without it all labels pass, and
             ``LabelSpace.check_covers`` can compare whole sets.
-        label_bins: Classes of labels that are scores; rows with a score between them are rejected.
+        label_bins: Classes of labels that are scores; rows with a score in no bin are rejected.
         labels: ``"required"`` rejects rows without a label; ``"optional"`` keeps them with
-            ``None``; ``"drop"`` never looks at the label column, whatever is in it, and neither
+            ``None``; ``"drop"`` never reads the label column, whatever it holds, and neither
             labels nor unused columns appear in ``rejected``.
 
     Returns:
-        The usable rows and the rejected ones; the number of the latter is a logged warning.
+        The usable and the rejected rows; if any are rejected, a warning says how many and why.
 
     Raises:
         DataError: The source does not exist, cannot be read, or has no usable row.
-        ColumnError: A column is missing, misspelt or there twice.
-        ConfigError: The task has no use for a setting.
+        ColumnError: A column is missing, misspelt or duplicated.
+        ConfigError: A setting does not apply to the task.
 
     Example:
         >>> loaded = load_source(DataSource("hotel", "hotel.csv"), task=get_task("sequence"))
@@ -103,10 +103,10 @@ def load_source(
     names = split_names(columns.columns)
     table = open_source(source, names=names, encoding=columns.encoding)
     if file_format(source.path) == "conll":
-        columns = Columns()  # a conll file itself says what its columns are
+        columns = Columns()  # the format of a CoNLL file defines its columns
     used = find_columns(table, task=task, columns=columns, labels=labels, where=str(source))
     if source.is_named and not columns.domain_column:
-        used.pop("domain_name", None)  # the user's name says more than a guessed column
+        used.pop("domain_name", None)  # the user's name takes precedence over a guessed column
     label_columns: tuple[str, ...] = ()
     if labels != "drop":
         label_columns = find_label_columns(table.columns, columns, where=str(source))
@@ -123,22 +123,27 @@ def load_source(
     rejected: list[dict[str, Any]] = []
     wanted = list(dict.fromkeys([*used.values(), *label_columns]))
     dataset = _build_dataset(canonical.convert(table.read(wanted), rejected), canonical.features())
-    _report(source, table, num_usable=len(dataset), rejected=rejected, labels=labels)
-    if label_bins and labels != "drop" and len(set(dataset[task.label_column])) == 1:
-        logger.warning(
-            f"{source}: --label_bins makes {dataset[0][task.label_column]!r} of all its labels; "
-            "are they scores of the same scale?"
-        )
+    _report(source, table, num_usable=len(dataset), rejected=rejected)
+    if label_bins and labels != "drop":
+        _warn_of_one_bin(source, dataset[task.label_column])
     return LoadedData(source, dataset, rejected, used)
 
 
 def _check_task(task: Task, columns: Columns, label_bins: Sequence[LabelBin]) -> None:
-    """Refuse settings that the task has no use for."""
+    """Refuse settings that do not apply to the task."""
     for flag in ("label_columns", "label_order"):
         if getattr(columns, flag) and task.name != "multi_label":
             raise ConfigError(f"--{flag} is for --task multi_label; the task is {task.name!r}")
     if label_bins and task.name in ("multi_label", "token"):
         raise ConfigError(f"--label_bins is for one label a row; the task is {task.name!r}")
+
+
+def _warn_of_one_bin(source: DataSource, labels: Sequence[str | None]) -> None:
+    if len(set(labels)) == 1:
+        logger.warning(
+            f"{source}: --label_bins turns all of its labels into {labels[0]!r}; are they scores "
+            "of the same scale?"
+        )
 
 
 @dataclass(frozen=True)
@@ -155,7 +160,7 @@ class _Canonical:
     def convert(
         self, rows: Iterable[Row], rejected: list[dict[str, Any]]
     ) -> Iterator[dict[str, Any]]:
-        """The usable rows; the others go to ``rejected``, without labels if those are dropped."""
+        """Yield the usable rows; add the others to ``rejected``, without labels to be dropped."""
         for row in rows:
             if row.values is None:
                 raw = {} if self.labels == "drop" else {"raw": row.raw[:_LONGEST_RAW]}
@@ -172,7 +177,7 @@ class _Canonical:
                 yield converted
 
     def features(self) -> Features:
-        """The types of the canonical columns, which also hold when a column is all ``None``."""
+        """The types of the canonical columns, which hold even if a column is all ``None``."""
         from datasets import Features, List, Value
 
         string = Value("string")
@@ -240,7 +245,7 @@ def _row_weight(value: object) -> float:
 
 
 def _build_dataset(rows: Iterable[dict[str, Any]], features: Features) -> Dataset:
-    """Build an Arrow table in chunks, so that Python objects of a large file do not pile up."""
+    """Build an Arrow table in chunks, so that the Python objects of a large file do not pile up."""
     import pyarrow as pa
     from datasets import Dataset
     from datasets.table import InMemoryTable
@@ -263,9 +268,8 @@ def _report(
     *,
     num_usable: int,
     rejected: list[dict[str, Any]],
-    labels: LabelPolicy,
 ) -> None:
-    """Warn with counts about bad rows; raise if all rows are bad."""
+    """Warn of rejected rows with counts by reason; raise if there is no usable row."""
     if num_usable and not rejected:
         return
     if not rejected:

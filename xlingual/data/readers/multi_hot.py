@@ -40,10 +40,10 @@ def labels_in_columns(values: Mapping[str, Any], names: Sequence[str]) -> list[s
 
 
 def labels_in_list(value: object, names: Sequence[str]) -> list[str] | None:
-    """The names of the labels that are 1 in a list such as ``[0, 1, 1]``; ``None``: no such list.
+    """The labels that are 1 in a list such as ``[0, 1, 1]``; ``None`` if it is no such list.
 
     Raises:
-        UnusableRowError: The list is longer or shorter than there are names.
+        UnusableRowError: The numbers of values and names differ.
     """
     flags = _as_flags(value)
     if flags is None:
@@ -55,20 +55,20 @@ def labels_in_list(value: object, names: Sequence[str]) -> list[str] | None:
     return [name for name, flag in zip(names, flags, strict=True) if flag]
 
 
-def binary_columns(table: Table, *, but: Sequence[str]) -> list[str]:
-    """The columns of a table that hold 0 and 1 (or true and false) alone, by its first rows."""
+def binary_columns(table: Table, *, exclude: Sequence[str]) -> list[str]:
+    """The columns of a table that hold only 0 and 1 (or true and false) in the first rows."""
     rows = [row.values for row in islice(table.read(table.columns), _NUM_ROWS) if row.values]
     return [
         name
         for name in table.columns
-        if rows and name not in but and all(_as_flag(row.get(name)) is not None for row in rows)
+        if rows and name not in exclude and all(_as_flag(row.get(name)) is not None for row in rows)
     ]
 
 
 def check_not_multi_hot(table: Table, column: str, *, where: str) -> None:
-    """Refuse lists of 0 and 1 without names, which would be taken for the labels 0 and 1.
+    """Refuse lists of 0 and 1 without names, which would be mistaken for the labels 0 and 1.
 
-    Ids never appear twice in a row, so a list that repeats a value must hold flags.
+    A list of label ids has no repetitions, so a list that repeats a value must hold flags.
 
     Raises:
         DataError: The column holds such lists; the message names ``--label_order``.
@@ -99,7 +99,7 @@ def _as_flag(value: object) -> bool | None:
 
 
 def _as_flags(value: object) -> list[bool] | None:
-    """The values of a list, or of a text such as ``[0, 1, 1]``; ``None`` if it holds any other."""
+    """The flags in a list, or in a text such as ``[0, 1, 1]``; ``None`` for any other value."""
     if isinstance(value, str):
         value = [part for part in _BETWEEN.split(value.strip().strip("[]()")) if part]
     if not isinstance(value, list) or len(value) < 2:

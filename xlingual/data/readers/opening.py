@@ -1,4 +1,4 @@
-"""Open a data source as a table, whatever kind of file, folder or hub id it names."""
+"""Open a data source of any kind (file, folder or hub id) as a table."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _OTHER_WORKBOOKS = (".xls", ".xlsb", ".ods")
 def open_source(
     source: DataSource, *, names: Sequence[str] = (), encoding: str | None = None
 ) -> Table:
-    """Open a data source of any kind; its rows are read when they are asked for.
+    """Open a data source of any kind; its rows are read lazily.
 
     Args:
-        source: What to open.
-        names: Names of the columns, for files that have no header.
-        encoding: Encoding of text files that are not UTF-8; ``None``: guess.
+        source: The data source.
+        names: Names of the columns, for files without a header.
+        encoding: Encoding of text files that are not UTF-8; ``None`` guesses it.
 
     Raises:
         DataError: It does not exist, or is of an unknown kind.
@@ -48,13 +48,13 @@ def open_source(
 def open_file(
     path: str, *, part: str | None = None, names: Sequence[str] = (), encoding: str | None = None
 ) -> Table:
-    """Open a local file by the end of its name.
+    """Open a local file with the reader for its name's ending.
 
     Args:
         path: The file.
         part: The sheet of a workbook, or the place in a JSON file (``"data/train"``).
-        names: Names of the columns, for files that have no header.
-        encoding: Encoding of text files that are not UTF-8; ``None``: guess.
+        names: Names of the columns, for files without a header.
+        encoding: Encoding of text files that are not UTF-8; ``None`` guesses it.
 
     Raises:
         DataError: It is of an unknown kind, or its kind has no parts.
@@ -92,7 +92,7 @@ def open_file(
 
 
 def _nearest(path: str) -> str:
-    """A hint for a path that does not exist: the nearest name beside it, or the folder's files."""
+    """A hint for a path that does not exist: the nearest name in its folder, or the files there."""
     folder, name = os.path.split(os.path.abspath(path))
     while not os.path.isdir(folder):
         folder, name = os.path.split(folder)

@@ -92,7 +92,7 @@ class DataSource:
 
 
 def file_format(path: str) -> str | None:
-    """The format a file name stands for, or None; ``.gz`` is looked through."""
+    """The format that a file name stands for, ignoring ``.gz``; None if it is unknown."""
     name = path.lower().removesuffix(".gz")
     return FILE_FORMATS.get(os.path.splitext(name)[1])
 
@@ -110,18 +110,18 @@ def looks_local(path: str) -> bool:
 
 
 def parse_sources(spec: str, *, default_name: str) -> list[DataSource]:
-    r"""Read a data argument: comma-separated ``[name=]path[#part][*weight]``.
+    r"""Parse a data argument: comma-separated ``[name=]path[#part][*weight]``.
 
-    A path that exists is taken as it stands, so files whose names hold ``,``, ``=``, ``*``, ``@``
-    or ``#`` work; drive letters (``C:\data\train.csv``) are not mistaken for a hub configuration.
+    A path that exists is taken literally, so names of files may contain ``,``, ``=``, ``*``, ``@``
+    or ``#``; drive letters (``C:\data\train.csv``) are not mistaken for a hub configuration.
 
     Args:
         spec: The value of the argument.
-        default_name: The argument's own name, such as ``"target_test"``: it stands in errors, and
-            for a path that yields no usable name.
+        default_name: The argument's own name, such as ``"target_test"``: used in errors, and as the
+            name of a path that yields no usable one.
 
     Returns:
-        The data sets in the order given, with names that differ.
+        The data sets in the given order, with unique names.
 
     Raises:
         ConfigError: The specification cannot be read, a weight is not positive, or two sets were
@@ -138,7 +138,7 @@ def parse_sources(spec: str, *, default_name: str) -> list[DataSource]:
 
 
 def _split_entries(spec: str) -> Iterator[str]:
-    """Split at commas, except where the pieces around a comma are together an existing path."""
+    """Split at commas, except where the pieces around a comma form an existing path."""
     pieces = spec.split(",")
     start = 0
     while start < len(pieces):
@@ -151,7 +151,7 @@ def _split_entries(spec: str) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class _Reading:
-    """One way to read an entry: what is left as the path once a name or weight is taken off."""
+    """One way to read an entry: its path once a name or weight is removed."""
 
     path: str
     name: str | None = None
@@ -189,9 +189,9 @@ def _existing(entry: str) -> _Reading | None:
 
 
 def _split_part(path: str) -> tuple[str, str | None]:
-    """Take ``#part`` off a local path: at the first ``#`` behind the end of a file's name.
+    """Split ``#part`` off a local path, at the first ``#`` after a known file name ending.
 
-    A part holds no comma or asterisk, which separate the entries and their weights.
+    A part contains no comma or asterisk, which separate the entries and their weights.
     """
     for match in re.finditer("#", path):
         file, part = path[: match.start()], path[match.end() :].strip()
@@ -218,7 +218,7 @@ def _parse_entry(entry: str, *, spec: str, default_name: str) -> DataSource:
 
     if not entry:
         raise complain(
-            "there is no path before or after a comma" if spec.strip() else "it is empty"
+            "a path before or after a comma is missing" if spec.strip() else "it is empty"
         )
     reading = _existing(entry) or list(_readings(entry))[-1]
     if reading.name == "":
@@ -241,7 +241,7 @@ def _parse_entry(entry: str, *, spec: str, default_name: str) -> DataSource:
 
 
 def _split_location(reading: _Reading) -> tuple[str, str | None, str | None, str | None]:
-    """Take ``:config`` and ``@split`` off a hub id, ``@split`` and ``#part`` off a local path."""
+    """Split ``:config`` and ``@split`` off a hub id, ``@split`` and ``#part`` off a local path."""
     path, config, split, part = reading.path, None, reading.split, reading.part
     if _exists(path) or file_format(path):
         return path, None, split, part
@@ -273,7 +273,7 @@ def _parts(path: str) -> list[str]:
 
 
 def _with_unique_names(sources: Iterable[DataSource], *, default_name: str) -> list[DataSource]:
-    """Tell equal derived names apart by their folder, then by number; refuse equal given names."""
+    """Make derived names unique by their folder, then by number; refuse equal given names."""
     sources = list(sources)
     given = [source.name for source in sources if source.is_named]
     for name in given:

@@ -1,4 +1,4 @@
-"""The common form in which every file format delivers its rows."""
+"""The common form of the rows of all file formats."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _MOST_NAMES, _LONGEST_NAME = 30, 40
 
 
 class Row(NamedTuple):
-    """One row as read, or the reason why it could not be.
+    """One row as read, or the reason why it could not be read.
 
     Args:
         number: 1-based line of a text file, or 1-based row of other formats.
         values: Column -> value; ``None`` for a row that cannot be read.
         problem: Why it cannot be read.
-        raw: What stands in the file instead.
+        raw: The content of the file in its place.
     """
 
     number: int
@@ -32,13 +32,13 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Table:
-    """A data set that is open but not read.
+    """An open data set whose rows are read lazily.
 
     Args:
         columns: The columns it has.
         read: ``read(columns)`` iterates over the rows. Formats that store columns separately read
-            no others; the rest hand over every column.
-        label_names: Column -> names of its integer labels, where the format stores them.
+            only these; the others return every column.
+        label_names: Column -> names of its integer labels, if the format stores them.
         unit: What a row number counts: ``"line"`` or ``"row"``.
         has_header_line: Whether the names come from the first line of the file, which may turn
             out to be a row.
@@ -52,10 +52,10 @@ class Table:
 
 
 def check_header(columns: Sequence[str], *, path: str) -> tuple[str, ...]:
-    """The header; a name that appears twice is refused, because it is ambiguous.
+    """Return the header as a tuple, and refuse names that appear twice, which are ambiguous.
 
     Raises:
-        ColumnError: Names the columns that appear twice.
+        ColumnError: A name appears twice; the message lists these names.
     """
     twice = [name for name, count in Counter(columns).items() if count > 1]
     if twice:
@@ -67,7 +67,7 @@ def check_header(columns: Sequence[str], *, path: str) -> tuple[str, ...]:
 
 
 def list_names(names: Sequence[str]) -> str:
-    """The names of columns for a message, cut where they are many or long."""
+    """Format column names for a message, shortened if they are many or long."""
     shown = [
         name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}..."
         for name in names[:_MOST_NAMES]

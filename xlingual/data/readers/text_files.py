@@ -1,4 +1,4 @@
-"""Open text files: gzipped or not, in UTF-8, UTF-16 or the older Chinese and Western encodings."""
+"""Open text files: gzipped or not, in UTF-8, UTF-16 or legacy Chinese and Western encodings."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _BOMS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-
 _OLE = b"\xd0\xcf\x11\xe0"
 _HEAD_SIZE = 1 << 12
 _SAMPLE_SIZE = 1 << 16
-_MOST_LONG_BY_CHANCE = 2  # for each invalid place, in a text of another encoding
+_MOST_LONG_BY_CHANCE = 2  # per invalid sequence, in a text of another encoding
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -44,7 +44,7 @@ class TextFile:
 
     @contextmanager
     def open(self) -> Iterator[IO[str]]:
-        """The text, with line ends as they are.
+        """Open the file as text, with line ends unchanged.
 
         Raises:
             DataError: The file cannot be opened, or its compression is damaged.
@@ -63,14 +63,14 @@ def has_undecodable(text: str) -> bool:
 def inspect_text_file(path: str, *, encoding: str | None = None) -> TextFile:
     """Find the encoding of a file; any guess other than UTF-8 or UTF-16 is logged.
 
-    UTF-8 with a few broken bytes stays UTF-8. For the rest see :func:`guess_encoding`.
+    UTF-8 with a few broken bytes counts as UTF-8. For other files see :func:`guess_encoding`.
 
     Args:
         path: The file, gzipped or not.
-        encoding: Encoding to use if the file is neither UTF-8 nor UTF-16; ``None``: guess.
+        encoding: Encoding to use if the file is neither UTF-8 nor UTF-16; ``None`` guesses it.
 
     Raises:
-        DataError: The file cannot be opened, is empty, is not text, or its encoding cannot be told.
+        DataError: The file cannot be opened, is empty, is not text, or its encoding is unclear.
         ConfigError: There is no such encoding.
     """
     codec = check_encoding(encoding) if encoding else None
@@ -95,8 +95,8 @@ def inspect_text_file(path: str, *, encoding: str | None = None) -> TextFile:
         return TextFile(path, codec)
     guess = guess_encoding(bytes(evidence.sample), path=path)
     logger.warning(
-        f"{path} is not UTF-8; read as {guess}. If the texts look wrong, say which encoding it is "
-        "with --encoding"
+        f"{path} is not UTF-8; read as {guess}. If the texts look wrong, name the encoding with "
+        "--encoding"
     )
     return TextFile(path, guess)
 
@@ -115,7 +115,7 @@ def _readable(path: str) -> Iterator[IO[bytes]]:
                 yield file
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(
-            f"{path} is a damaged gzip file ({error}); download or pack it again"
+            f"{path} is a damaged gzip file ({error}); download or compress it again"
         ) from None
     except UnicodeDecodeError as error:
         raise DataError(f"{path} cannot be decoded ({error}); save it as UTF-8") from None
@@ -128,10 +128,11 @@ class _Utf8Evidence:
     """Evidence for and against UTF-8 in a file.
 
     Attributes:
-        num_long: Characters of three or four bytes, such as Chinese ones: hardly ever by chance.
-        num_short: Characters of two bytes, such as accented letters; a pair of bytes of a Chinese
-            encoding often happens to be one.
-        num_invalid: Places that are not UTF-8.
+        num_long: Characters of three or four bytes, such as Chinese ones, which rarely occur by
+            chance.
+        num_short: Characters of two bytes, such as accented letters; two bytes of a Chinese
+            encoding often look like one by chance.
+        num_invalid: Byte sequences that are not UTF-8.
         sample: Lines that are not UTF-8.
     """
 
@@ -154,7 +155,7 @@ def _weigh_utf8(lines: Iterable[bytes]) -> _Utf8Evidence:
         if line.isascii():
             continue
         text = line.decode("utf-8", errors="replace")
-        num_invalid = text.count("\ufffd") - line.count(b"\xef\xbf\xbd")  # one may stand there
+        num_invalid = text.count("\ufffd") - line.count(b"\xef\xbf\xbd")  # may be in the file
         num_long = sum(character > "\u07ff" for character in text) - text.count("\ufffd")
         found.num_invalid += num_invalid
         found.num_long += num_long
@@ -165,7 +166,7 @@ def _weigh_utf8(lines: Iterable[bytes]) -> _Utf8Evidence:
 
 
 def _lines(head: bytes, rest: IO[bytes]) -> Iterator[bytes]:
-    """The lines of a file of which the head is already read."""
+    """The lines of a file whose head has already been read."""
     *whole, begun = head.splitlines(keepends=True)
     yield from whole
     yield begun if begun.endswith(b"\n") else begun + rest.readline()
