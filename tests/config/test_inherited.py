@@ -85,7 +85,7 @@ REFUSALS = {
     "--lr_scheduler_kwargs=nope.json": "cannot be built",
     "--label_names=nope": "--label_names nope cannot be used",
     "--debug=underflow_overflow": "--debug underflow_overflow cannot be used",
-    "--target_share=0.5 --train_sampling_strategy=sequential": "--target_share needs --train_sampling",
+    "--target_share=0.5 --train_sampling_strategy=sequential": "--target_share needs --train",
     "--optim_target_modules=all-linear": "only the GaLore and APOLLO optimizers read it",
     "--optim_args=beta1=0.8": "--optim_args beta1=0.8 cannot be used: this optimizer takes none",
     "--optim=sgd --optim_args=x": "--optim sgd cannot be built",

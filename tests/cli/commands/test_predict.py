@@ -454,7 +454,7 @@ def test_a_killed_process_is_resumed(model, predictor, tmp_path):
         [*command, "--resume"], env=environment, capture_output=True, text=True, timeout=240
     )
     assert resumed.returncode == 0, resumed.stderr
-    assert "rows were there already" in resumed.stderr
+    assert "rows had been predicted before" in resumed.stderr
     assert "rows/s" in resumed.stderr
     predict_file(predictor, source, tmp_path / "whole.jsonl", chunk_rows=100)
     assert [row["编号"] for row in read(target)] == list(range(4_000))
