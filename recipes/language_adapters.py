@@ -5,12 +5,11 @@ r"""Text of both languages: train language adapters and a task adapter, then swa
         --target_test hotel.zh.jsonl --output_dir out
 
 Two language adapters are trained by masked prediction, on the text of the source and on that of the
-target (labels in it are never read). The task adapter is trained on top of the source's, which is
-then swapped for the target's. All are LoRA pairs, which add; MAD-X stacks its adapters.
-
-Source rows are scored with the source's language adapter, target rows with the target's. The saved
-model is the target's, merged; the adapters are kept in their own folders. The guard keeps the
-source's adapter, or a zero-shot model (trained, or --zero_shot_model), if the swap goes wrong.
+target (labels in it are never read). A task adapter is trained on top of the source's, which is
+then swapped for the target's. All are LoRA pairs, which add; MAD-X stacks its adapters. Source rows
+are scored with the source's language adapter, target rows with the target's. The saved model is the
+latter, merged; the adapters are kept in their own folders. The guard keeps the source's adapter, or
+a zero-shot model (trained, or --zero_shot_model), if the swap goes wrong.
 """
 
 from __future__ import annotations

@@ -5,17 +5,14 @@ r"""Parallel text, a dictionary or translations: carry the English labels into C
 
 The method follows from the data you give, or from --method:
 
-    translations         --translations FILE or --translation_model FOLDER:
-                         train on source rows and their translations together
-    bitext_consistency   --bitext PAIRS: a zero-shot teacher labels the English
-                         side, the student learns the Chinese side
-    continual_alignment  --bitext PAIRS: fine-tune while the pairs keep the
-                         languages aligned
-    code_switching       --dictionary FILE: train on rows with some words
-                         replaced by Chinese ones
-    translate_test       translate target_test into English for the zero-shot
-                         model; the scores (zh_translated) are those of
-                         translator and model together
+    translations         --translations or --translation_model: train on source
+                         rows and their translations together
+    bitext_consistency   --bitext: a zero-shot teacher labels the English side,
+                         the student learns the Chinese side
+    continual_alignment  --bitext: fine-tune and keep the pairs' features close
+    code_switching       --dictionary: train on rows with some Chinese words
+    translate_test       as translations, but of target_test into English; the
+                         scores (zh_translated) are of translator and model
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ FUSIONS = ("concatenate", "gate")
 
 @dataclass
 class FrozenFeaturesArguments:
-    """The classifier on frozen features, its adaptation to target text, and a second encoder."""
+    """The classifier, its adaptation to target text, and a second encoder."""
 
     classifier: str = option("logistic_regression", f"{', '.join(FROZEN_CLASSIFIERS)}.")
     strength: float | None = option(
