@@ -1,4 +1,4 @@
-"""From folders as runs leave them to scores, estimates and recommendations."""
+"""From the folders of finished runs to scores, estimates and recommendations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hubs that fail, that refuse, and that are not there: tried again, or one clear line."""
+"""Hubs that fail, refuse, or cannot be reached: a retry, or one clear line."""
 
 from __future__ import annotations
 
