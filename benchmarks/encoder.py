@@ -1,4 +1,4 @@
-"""How good is a bilingual encoder: retrieval, zero-shot transfer, baselines and the ceiling.
+"""Score a bilingual encoder: retrieval, zero-shot transfer, baselines and the ceiling.
 
     python benchmarks/encoder.py --data DATA --encoder FOLDER_OR_HUB_ID --results results.jsonl
 
@@ -25,8 +25,8 @@ from results import read_rows
 REVIEWS = ("hotel", "books", "computer", "phone", "clothes")
 REVIEW_TESTS = ",".join(f"{name}=reviews/zh_{name}.test.jsonl" for name in REVIEWS)
 
-# epochs: what one seed needs to converge on the embedded encoder; the same for every encoder.
-# max_length: half of the English reviews are longer than 128 tokens, and their ends say most.
+# epochs: as many as one seed needs to converge on the embedded encoder; the same for all encoders.
+# max_length: half of the English reviews have over 128 tokens, and their ends are most telling.
 TASKS = {
     "topic": {
         "task": "sequence",
@@ -82,7 +82,7 @@ def parse() -> argparse.Namespace:
     add("--encoder", help="folder or hub id; default: the embedded encoder")
     add("--stage0", help="folder of the encoder before stage 1")
     add("--parallel", default="", help="english<TAB>chinese files for the LSI baseline: a,b*2")
-    add("--results", default="encoder.jsonl", help="one JSON line a cell")
+    add("--results", default="encoder.jsonl", help="one JSON line per cell")
     add("--tasks", nargs="+", default=list(TASKS), choices=list(TASKS))
     add("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     add("--ceiling_seeds", type=int, nargs="*", default=[0])
@@ -194,8 +194,8 @@ class Baseline:
     """Bilingual LSI over words, characters and character bigrams, with logistic regression.
 
     One document is a sentence pair; 60,000 types, TF-IDF, 256 singular vectors. A text is the mean
-    of its types' vectors, each of length one: as they come out of the SVD, a frequent type is a
-    hundred times as long as a rare one and drowns it.
+    of its types' unit vectors: straight from the SVD, the vector of a frequent type is a hundred
+    times as long as that of a rare one and hides it.
     """
 
     def __init__(self, parallel: str) -> None:

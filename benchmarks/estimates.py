@@ -1,13 +1,13 @@
-"""How far estimates of the Chinese accuracy, made without a Chinese label, are from the truth.
+"""Measure the error of estimates of the Chinese accuracy that are made without Chinese labels.
 
     python benchmarks/estimates.py --data DATA --seeds 0 1 2 --results estimates.jsonl
 
 Trains zero-shot on a sample of the English rows, calibrates on English validation, estimates the
 accuracy on each Chinese domain from the text of its ``train`` split, and then reads the labels of
-its ``test`` split for the truth. On the same predictions: what label-shift correction changes.
-Appends each training's results to ``--results``, goes on where it stopped, and prints mean absolute
-error and bias in points, and how often the 95% interval held the truth. ``DATA`` holds ``reviews/``
-and ``topic/`` in JSON Lines.
+its ``test`` split for the truth. The effect of label-shift correction is measured on the same
+predictions. Appends the results of each training to ``--results``, continues where it stopped, and
+prints mean absolute error and bias in points, and how often the 95% interval held the truth.
+``DATA`` holds ``reviews/`` and ``topic/`` in JSON Lines.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def main() -> None:
     """Run the missing cells, then print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", required=True, help="folder with reviews/ and topic/")
-    parser.add_argument("--results", default="estimates.jsonl", help="one JSON line a domain")
+    parser.add_argument("--results", default="estimates.jsonl", help="one JSON line per domain")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--tasks", nargs="+", default=list(DOMAINS))
     parser.add_argument("--max_train_rows", type=int, default=2000)
@@ -122,7 +122,7 @@ def run(task: str, seed: int, arguments: argparse.Namespace) -> list[dict]:
 
 
 def sample(path: Path, limit: int | None = None, seed: int = 0) -> Dataset:
-    """Rows of a file, or as many as the limit says, drawn by the seed."""
+    """The rows of a file, or a sample up to the limit, drawn by the seed."""
     rows = read_rows(path)
     if limit is not None and len(rows) > limit:
         rows = random.Random(seed).sample(rows, limit)
@@ -130,7 +130,7 @@ def sample(path: Path, limit: int | None = None, seed: int = 0) -> Dataset:
 
 
 def table(rows: list[dict]) -> list[str]:
-    """Markdown: how far the estimates were off, and what the corrections changed."""
+    """Markdown: the errors of the estimates, and the effect of the corrections."""
     lines = [
         "| task | sets x seeds | zh accuracy | estimate | off by | bias |",
         "|---|---|---|---|---|---|",

@@ -1,4 +1,4 @@
-"""What ONNX gains: rows a second of PyTorch, fp32 and int8, by turns on one thread.
+"""Measure the speed of ONNX: rows per second of PyTorch, fp32 and int8, in turn on one thread.
 
     OMP_NUM_THREADS=1 python benchmarks/export.py --model xlingual-output --onnx exported
 
@@ -30,7 +30,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--model", required=True, help="folder of the trained model")
     parser.add_argument("--onnx", required=True, help="folder that xlingual export wrote")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--copies", type=int, default=50, help="times that the texts are repeated")
+    parser.add_argument("--copies", type=int, default=50, help="how often the texts are repeated")
     return parser.parse_args()
 
 

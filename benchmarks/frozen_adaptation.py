@@ -1,12 +1,12 @@
-"""Self-training and co-training of a linear head on frozen features, with no Chinese label.
+"""Self-training and co-training of a linear head on frozen features, without Chinese labels.
 
     python benchmarks/frozen_adaptation.py --data DATA --results adaptation.jsonl
 
 Every set is encoded once; a seed draws four fifths of the English rows and of the Chinese text.
-*zero-shot* is the head of the English rows; *self-trained* and *co-trained* the same after
+*zero-shot* is a head fitted on the English rows; *self-trained* and *co-trained* are the same after
 ``self_train_head`` and ``co_train_head`` on the text of the domain's ``train`` split (labels never
-read); *supervised* a head of its labels: the ceiling of frozen features. Prints mean and standard
-deviation over the seeds in Markdown.
+read); *supervised* is a head fitted on its labels, the ceiling of frozen features. Prints mean and
+standard deviation over the seeds in Markdown.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
     python benchmarks/frozen_features.py --data DATA --seeds 0 1 2 --results frozen.jsonl
 
 Encodes every set once, fits each classifier on a sample of the English rows, appends each result to
-``--results`` and goes on where it stopped. Centring reads the text of the domain's ``train`` split,
-never its labels; the test split is read for the figures. Prints mean and standard deviation over
-the seeds in Markdown. ``DATA`` holds ``reviews/`` and ``topic/`` in JSON Lines.
+``--results`` and continues where it stopped. Centring reads the text of the domain's ``train``
+split, never its labels; the test split is read for the scores. Prints mean and standard deviation
+over the seeds in Markdown. ``DATA`` holds ``reviews/`` and ``topic/`` in JSON Lines.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def main() -> None:
     """Run the missing cells, then print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", required=True, help="folder with reviews/ and topic/")
-    parser.add_argument("--results", default="frozen_features.jsonl", help="one JSON line a cell")
+    parser.add_argument("--results", default="frozen_features.jsonl", help="one JSON line per cell")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--tasks", nargs="+", default=list(DOMAINS))
     parser.add_argument("--max_train_rows", type=int, default=2000)
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def run(cell: dict, arguments: argparse.Namespace, cache: str) -> dict:
-    """One classifier on one sample; features come from the cache from the second one on."""
+    """Fit one classifier on one sample; only the first one computes features, which are cached."""
     folder = Path(arguments.data) / cell["task"]
     source = sample(folder / "en.train.jsonl", arguments.max_train_rows, cell["seed"])
     model = FrozenEncoder(
@@ -84,7 +84,7 @@ def run(cell: dict, arguments: argparse.Namespace, cache: str) -> dict:
 
 
 def sample(path: Path, limit: int | None = None, seed: int = 0) -> Dataset:
-    """Rows of a file, or as many as the limit says, drawn by the seed."""
+    """The rows of a file, or a sample up to the limit, drawn by the seed."""
     rows = read_rows(path)
     if limit is not None and len(rows) > limit:
         rows = random.Random(seed).sample(rows, limit)

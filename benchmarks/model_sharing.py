@@ -1,11 +1,11 @@
-"""Two tasks that share an encoder (``multi_task --separate_heads``) beside one model for each.
+"""Compare two tasks that share an encoder (``multi_task --separate_heads``) with one model each.
 
     python benchmarks/model_sharing.py --data DATA --results sharing.jsonl
 
 English reviews (tested on Chinese hotel reviews) and English topics (tested on Chinese ones).
-*alone* is ``zero_shot``; *shared* one training on both, *tempered* the same with the rows of the
-smaller set repeated. All with the same number of epochs. Results are appended to ``--results`` and
-not measured again; prints mean and standard deviation over the seeds in Markdown.
+*alone* is ``zero_shot``; *shared* is one training on both; *tempered* is the same with the rows of
+the smaller set repeated. All have the same number of epochs. Results are appended to ``--results``
+and not measured again; prints mean and standard deviation over the seeds in Markdown.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ def main() -> None:
     parser.add_argument("--data", required=True, type=Path, help="folder with reviews/ and topic/")
     parser.add_argument("--results", default="model_sharing.jsonl", type=Path)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
-    parser.add_argument("--max_train_rows", type=int, default=1000, help="of each task")
+    parser.add_argument(
+        "--max_train_rows", type=int, default=1000, help="training rows of each task"
+    )
     parser.add_argument("--num_train_epochs", type=int, default=5)
     parser.add_argument("--model", help="encoder folder or hub id; default: the embedded one")
     arguments = parser.parse_args()

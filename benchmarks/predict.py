@@ -1,14 +1,14 @@
-"""What predicting costs: against ``pipeline()``, and over a file of a million rows.
+"""Measure the cost of predicting: against ``pipeline()``, and for a file of a million rows.
 
     python benchmarks/predict.py speed --model xlingual-output --rounds 5
     python benchmarks/predict.py rows --rows 1000000 --folder /tmp/predict
 
-``speed`` takes the same texts by turns through Predictor and through ``pipeline()`` with its
-default batch of one and with batches of 32, in one process; the ratio is taken within each round,
-above 1 means that Predictor is faster. ``rows`` runs ``xlingual predict`` as a user does, kills it
-at 60%, resumes it, and checks that every row is there once and in its place; memory is the largest
-that the process has taken up to that point. Without ``--model`` it takes a tiny model without
-training: what is measured is the road, not the model.
+``speed`` runs the same texts in turn through Predictor and through ``pipeline()``, with its default
+batch of one and with batches of 32, in one process; the ratio is taken within each round, and above
+1 means that Predictor is faster. ``rows`` runs ``xlingual predict`` as a user does, kills it at
+60%, resumes it, and checks that every row is there once and in its place; memory is the peak of the
+process up to that point. Without ``--model`` it uses a tiny untrained model: the cost of reading
+and writing is measured, not the model.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--model", help="folder of a trained model; needed for speed")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--texts", type=int, default=500, help="texts a round of speed")
+    parser.add_argument("--texts", type=int, default=500, help="texts per round of speed")
     parser.add_argument("--folder", type=Path, default=Path("predict-benchmark"))
     return parser.parse_args()
 
@@ -142,7 +142,7 @@ def start(model: str, source: Path, target: Path, *flags: str) -> subprocess.Pop
 
 
 def watch(process: subprocess.Popen[bytes], part: Path, marks: list[int]) -> Iterator[float]:
-    """The peak memory when so many rows are written; the last mark is the end of the process."""
+    """The peak memory when this many rows are written; the last mark is the end of the process."""
     peak = 0.0
     for mark in marks:
         while process.poll() is None and rows_written(part) < mark:

@@ -1,4 +1,4 @@
-"""Learning rates and epochs by English validation alone: the presets of a size of encoder.
+"""Choose the presets of an encoder size, learning rate and epochs, by English validation alone.
 
     python benchmarks/presets.py --data DATA --model DIR --results presets.jsonl
 
@@ -72,15 +72,17 @@ def parse() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", required=True, help="folder with reviews/, topic/ and nli/")
-    parser.add_argument("--results", default="presets.jsonl", help="one JSON line a training")
+    parser.add_argument("--results", default="presets.jsonl", help="one JSON line per training")
     parser.add_argument("--model", help="encoder folder or hub id; default: the embedded one")
     parser.add_argument("--tasks", nargs="+", default=list(TASKS), choices=TASKS)
     parser.add_argument("--learning_rates", type=float, nargs="+", default=[1e-4, 3e-4, 5e-4])
     parser.add_argument("--epochs", type=float, nargs="+", default=[1, 2, 3])
     parser.add_argument("--topic_epochs", type=float, nargs="+", default=[5, 10, 20])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--num_workers", type=int, default=1, help="above 1: a thread to each run")
-    parser.add_argument("--flags", nargs=argparse.REMAINDER, default=[], help="for all runs; last")
+    parser.add_argument("--num_workers", type=int, default=1, help="above 1: one thread per run")
+    parser.add_argument(
+        "--flags", nargs=argparse.REMAINDER, default=[], help="flags for all runs; must come last"
+    )
     return parser.parse_args()
 
 

@@ -1,4 +1,4 @@
-"""Recipes as processes of their own, forked from one that has imported the heavy packages."""
+"""Run recipes as processes, forked from one that has imported the heavy packages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 
-# A run is forked from one process that has imported these: seconds are without their import.
+# A run is forked from a process that has imported these, so its seconds exclude the imports.
 _IMPORTED = (
     "accelerate",
     "datasets",
@@ -33,7 +33,7 @@ _runs.set_forkserver_preload(list(_IMPORTED))
 
 
 def run_recipe(recipe: str, flags: list[str], *, output_dir: Path) -> dict | None:
-    """Run a recipe and read what it found; None if it failed, with the end of its log on stderr.
+    """Run a recipe and read its results; None if it failed, with the end of its log on stderr.
 
     Args:
         recipe: Its name.
@@ -57,7 +57,7 @@ def run_recipe(recipe: str, flags: list[str], *, output_dir: Path) -> dict | Non
 
 
 def finished(folder: Path) -> dict | None:
-    """The results of a run that came to its end, with its seconds."""
+    """The results of a finished run, with its seconds."""
     try:
         seconds = json.loads((folder / "seconds.json").read_text(encoding="utf-8"))
         found = json.loads((folder / "all_results.json").read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""What the benchmarks share: JSON Lines of finished cells, and a mean with its spread."""
+"""Shared by the benchmarks: JSON Lines of finished cells, and a mean with its spread."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def read_rows(path: Path) -> list[dict]:
-    """JSON Lines; no rows where there is no file."""
+    """The rows of a JSON Lines file; none if there is no file."""
     if not path.is_file():
         return []
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

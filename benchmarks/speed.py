@@ -2,11 +2,11 @@
 
     python benchmarks/speed.py --epochs 3 --rounds 5
 
-Same model, data, epochs and threads; every run is a process of its own. ``run`` is what a user
-waits for once Python has imported its libraries: loading, tokenising, training, saving;
-``process`` includes the imports, ``train`` is Trainer's own figure, and ``cpu`` is the processor
-time of ``run``: with ``--threads 1`` it also holds on a machine that is busy otherwise. A ratio
-below 1 means that TransferTrainer is faster.
+Same model, data, epochs and threads; every run is a process of its own. ``run`` is the time that a
+user waits after the imports: loading, tokenising, training, saving. ``process`` includes the
+imports, ``train`` is Trainer's own figure, and ``cpu`` is the processor time of ``run``, which with
+``--threads 1`` is also valid on a busy machine. A ratio below 1 means that TransferTrainer is
+faster.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def parse() -> argparse.Namespace:
 
 
 def measure(script: str, flags: list[str], *, threads: int) -> dict[str, float]:
-    """Run a script as a process in an empty folder; its figures and the seconds of the process."""
+    """Run a script in an empty folder; returns its figures and the seconds of the process."""
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "HF_HUB_OFFLINE": "1"}
     environment["PYTHONPATH"] = str(HERE.parent)
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""Forty lines of stock Trainer, all on its defaults: what benchmarks/speed.py compares with.
+"""Forty lines of stock Trainer with its defaults, the reference of benchmarks/speed.py.
 
 python benchmarks/stock_trainer.py --model_name_or_path DIR --source_train FILE.jsonl
 """

@@ -1,13 +1,13 @@
-"""Every method of transfer on the real sets: score, interval, gap recovered, seconds.
+"""Every transfer method on real data: score, interval, gap recovered, seconds.
 
     python benchmarks/transfer.py --data DATA --domains hotel books --seeds 0 1 2 3 4 \
         --results transfer.jsonl
 
 A cell is a method on a set with a seed. Recipes run as processes of their own, ``--num_workers`` at
-a time; results are appended to ``--results`` and not measured again, and a run that fails is said
-and tried again the next time. What needs nothing of the target is trained once for all sets of its
-source. The zero-shot model is trained once for a source and a seed, kept beside the results, and
-handed to the methods that start from it; their seconds hold its seconds. Prints Markdown. ``DATA``
+a time; results are appended to ``--results`` and not measured again; a failed run is reported and
+tried again the next time. Methods that need no target data are trained once for all sets of their
+source. The zero-shot model is trained once per source and seed, kept beside the results, and passed
+to the methods that start from it; their seconds include its seconds. Prints Markdown. ``DATA``
 holds ``reviews/``, ``topic/`` and ``nli/`` in JSON Lines, and ``parallel/`` for the methods that
 use a dictionary or sentence pairs. The target's text is that of its training split, whose labels
 only few_shot and supervised may read.
@@ -92,22 +92,26 @@ def parse() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", required=True, help="folder with reviews/, topic/, nli/, ...")
-    parser.add_argument("--results", default="transfer.jsonl", help="one JSON line a cell")
+    parser.add_argument("--results", default="transfer.jsonl", help="one JSON line per cell")
     parser.add_argument("--domains", nargs="+", default=list(DOMAINS), choices=DOMAINS)
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
-    parser.add_argument("--num_workers", type=int, default=1, help="above 1: a thread to each run")
-    parser.add_argument("--max_train_rows", type=int, help="so many rows of each training set")
+    parser.add_argument("--num_workers", type=int, default=1, help="above 1: one thread per run")
+    parser.add_argument(
+        "--max_train_rows", type=int, help="at most this many rows of each training set"
+    )
     parser.add_argument("--max_length", type=int, default=128, help="tokens of a row")
     parser.add_argument("--model", help="encoder folder or hub id; default: the embedded one")
-    parser.add_argument("--flags", nargs=argparse.REMAINDER, default=[], help="for all runs; last")
+    parser.add_argument(
+        "--flags", nargs=argparse.REMAINDER, default=[], help="flags for all runs; must come last"
+    )
     return parser.parse_args()
 
 
 def submit(
     cells: list[tuple[str, str, int]], settings: Settings, pool: ThreadPoolExecutor
 ) -> dict[Future, Job]:
-    """A run for each cell, or for several that share one; those that others wait for go first."""
+    """Start a run for each cell, or for cells that share one; runs that others need go first."""
     jobs = dict.fromkeys(job_of(*cell) for cell in cells)
     zero_shot: dict[Job, Future] = {}
     submitted: dict[Future, Job] = {}
@@ -115,9 +119,9 @@ def submit(
         own = [job for job in jobs if job.seed == seed]
         waiting = {job: models_of(job) for job in own if job.flag_for_model}
         first = [model for models in waiting.values() for model in models]
-        # Between the models and what waits for them, what does not.
+        # Runs that wait for no model come between the models and the runs that wait for them.
         for job in dict.fromkeys([*first, *(job for job in own if job not in waiting)]):
-            if job in zero_shot:  # an earlier seed asked for it
+            if job in zero_shot:  # an earlier seed needed it
                 continue
             future = pool.submit(run, job, settings)
             submitted[future] = job
@@ -130,7 +134,7 @@ def submit(
 
 
 def models_of(job: Job) -> list[Job]:
-    """The zero-shot runs whose models it takes."""
+    """The zero-shot runs whose models a job takes."""
     return [job_of(job.domains[0], "zero_shot", seed) for seed in job.seeds_of_models]
 
 

@@ -1,4 +1,4 @@
-"""The runs of ``benchmarks/transfer.py``: a recipe in a process of its own, and what it gave."""
+"""The runs of ``benchmarks/transfer.py``: a recipe in a process of its own, and its results."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ DOMAINS = {
     },
 }  # fmt: skip
 REVIEWS = ("hotel", "books", "computer", "phone", "clothes")
-# Those of `compare`, and what it does not know.
+# The methods of `compare`, and those that it does not have.
 METHODS = {
     **COMPARED,
     "distill": Method("distill", {}, ("target_unlabeled",)),  # its teacher: the zero-shot model
     "distill_fused": Method("distill", {}, ("target_unlabeled",)),  # of several seeds
-    # These two with their recipe's own passes, not with those of fine-tuning on the set: a round of
-    # SHOT is one, and DP-SGD takes 200 steps.
+    # These two run for their recipe's own length, not for the set's fine-tuning epochs: a round of
+    # SHOT is one pass, and DP-SGD takes 200 steps.
     "source_free": Method("source_free", {"num_train_epochs": 1}, ("target_unlabeled",)),
     "private": Method("private", {"private_epsilon": 8, "max_steps": 200}),
 }
@@ -71,7 +71,7 @@ _FILES = {
     "dictionary": "parallel/cedict_1_0_ts_utf-8_mdbg.txt.gz",
     "bitext": "parallel/tatoeba.tsv.gz,parallel/3am_train.tsv.gz",
 }
-# A method that needs one of these is run for each domain; others once for all of a source.
+# A method that needs one of these runs once per domain; others run once per source.
 OF_TARGET = ("target_unlabeled", "target_train")
 NOT_FOR = {
     ("nli", "bitext_consistency"),  # it labels single sentences
@@ -84,7 +84,7 @@ Rows = dict[str, dict[str, float]]  # by set
 
 @dataclass(frozen=True)
 class Settings:
-    """What all runs of a benchmark have in common."""
+    """The settings that all runs of a benchmark share."""
 
     data: Path
     kept: Path  # folder of the zero-shot models
@@ -94,7 +94,7 @@ class Settings:
     flags: list[str]
 
     def cell(self, domain: str, method: str, seed: int) -> dict:
-        """What a result is of."""
+        """The cell that a result belongs to."""
         return {
             "domain": domain, "method": method, "seed": seed,
             "max_train_rows": self.max_train_rows, "model": self.model,
@@ -102,14 +102,14 @@ class Settings:
         }  # fmt: skip
 
     def zero_shot_folder(self, group: str, seed: int) -> Path:
-        """Where the zero-shot model of a source and a seed is kept."""
+        """The folder of the zero-shot model of a source and a seed."""
         settings = [self.max_train_rows, self.model, self.max_length, self.flags]
         digest = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:8]
         return self.kept / f"{group}-{seed}-{digest}"
 
 
 class Job(NamedTuple):
-    """One run: a method with a seed, scored on one set, or on all that have its source."""
+    """One run: a method with a seed, scored on one set, or on all sets of its source."""
 
     domains: tuple[str, ...]
     method: str
@@ -117,12 +117,12 @@ class Job(NamedTuple):
 
     @property
     def name(self) -> str:
-        """For people."""
+        """A readable name for the log."""
         return f"{'+'.join(self.domains)} {self.method} {self.seed}"
 
     @property
     def flag_for_model(self) -> str | None:
-        """The flag by which it takes a zero-shot model; None: it does not."""
+        """The flag by which it takes a zero-shot model; None if it takes none."""
         return _TAKES_MODEL.get(METHODS[self.method].recipe)
 
     @property
@@ -182,7 +182,7 @@ def _start(
         kept = out or folder / "out"
         flags = {
             "seed": job.seed,
-            "overwrite_output": True,  # of a zero-shot run that was ended half way
+            "overwrite_output": True,  # of a zero-shot run that was killed half-way
             "save_strategy": "no",
             "disable_tqdm": True,
             "max_length": settings.max_length,
@@ -200,7 +200,7 @@ def _start(
 
 
 def _data_flags(job: Job, settings: Settings, folder: Path) -> dict[str, str]:
-    """The data of a run; training sets cut to so many rows are written beside the output."""
+    """The data flags of a run; samples of training sets are written beside the output."""
     limit, data = settings.max_train_rows, settings.data
     one, method = DOMAINS[job.domains[0]], METHODS[job.method]
 

@@ -37,7 +37,7 @@ def table(
 
 
 def _mean(parts: list[dict[str, dict[int, float]]]) -> dict[str, dict[int, float]]:
-    """Of the methods and seeds that every domain has."""
+    """Means over the domains, of the methods and seeds that every domain has."""
     mean = {}
     for method in parts[0]:
         seeds = set.intersection(*(set(part.get(method, {})) for part in parts))
@@ -81,7 +81,7 @@ def _lines(
 
 
 def _t_quantile(degrees: int) -> float:
-    """Of Student's t, for a 95% interval of a mean."""
+    """The quantile of Student's t for a 95% interval of a mean."""
     from scipy.stats import t
 
     return float(t.ppf(0.975, degrees))

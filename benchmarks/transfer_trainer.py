@@ -1,4 +1,4 @@
-"""The same run as benchmarks/stock_trainer.py by TransferTrainer, on its defaults.
+"""The same run as benchmarks/stock_trainer.py by TransferTrainer, with its defaults.
 
 python benchmarks/transfer_trainer.py --model_name_or_path DIR --source_train FILE.jsonl
 """

@@ -1,11 +1,11 @@
-"""Whether a trimmed vocabulary changes anything, and what it saves, on texts of your own.
+"""Check on your own texts that a trimmed vocabulary changes nothing, and measure the savings.
 
     python benchmarks/trimming.py --kind Unigram --size 250000 --num_tokens 60000 en.jsonl zh.jsonl
 
 Trains a tokenizer on a sample of the texts, pads it to --size with made-up pieces of other scripts
-(and --own of Latin and Chinese script, to have as many as a large model has), puts a model with
-random weights on it, trims it to the texts and English and Chinese, and compares the pieces of
-every text and the logits of --texts of them (0: all), in batches of similar length.
+(and --own of Latin and Chinese script, as many as in a large model), puts a model with random
+weights on it, trims it to the texts and English and Chinese, and compares the pieces of every text
+and the logits of --texts of them (0: all), in batches of similar length.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ def trim(old: str, new: str, files: list[str], num_tokens: int | None) -> str:
     took = time.perf_counter() - began
     status = Path("/proc/self/status")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    if status.is_file():  # Linux counts the parent's memory before the start to ru_maxrss
+    if status.is_file():  # on Linux, ru_maxrss includes the parent's memory before the start
         peak = int(status.read_text().split("VmHWM:")[1].split()[0])
     return f"trimmed in {took:.1f} s, peak memory {peak / 1024:,.0f} MiB\n{report.table()}"
 
@@ -175,7 +175,7 @@ def main() -> None:
     add("files", nargs="+")
     add("--kind", choices=("Unigram", "WordPiece", "BPE"), default="Unigram")
     add("--size", type=int, default=250_000)
-    add("--trained", type=int, default=20_000, help="how many of these come from the texts")
+    add("--trained", type=int, default=20_000, help="pieces of --size that come from the texts")
     add("--own", type=int, default=0, help="made-up pieces in Latin and Chinese script")
     add("--sample", type=int, default=30_000, help="texts to train the tokenizer on")
     add("--num_tokens", type=int)
@@ -189,7 +189,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         old, new = str(Path(scratch) / "old"), str(Path(scratch) / "new")
         build(options, texts, old)
-        # In a process of its own: its peak of memory is that of trimming.
+        # In a process of its own, so that its peak memory is that of trimming.
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
             say(pool.submit(trim, old, new, files, options.num_tokens).result())
         if options.texts >= 0:

@@ -1,19 +1,27 @@
-r"""No idea what to use: run several methods with several seeds on your data, and read one table.
+r"""No idea which method to use: run several, with several seeds, and get one table.
 
-    python recipes/compare.py --methods zero_shot,co_training,dann,few_shot,supervised \
-        --seeds 0 1 2 --source_train reviews.en.csv --target_unlabeled hotel.zh.txt \
-        --target_train hotel.zh.jsonl --target_test hotel.zh.test.jsonl --output_dir out
+    python recipes/compare.py --methods zero_shot,co_training,few_shot,supervised \
+        --source_train reviews.en.csv --target_unlabeled hotel.zh.txt \
+        --target_train hotel.zh.jsonl --target_test hotel.zh.test.jsonl \
+        --seeds 0 1 2 --output_dir out
 
-Methods: zero_shot, zero_shot_average, r_drop, frozen_features; with --target_unlabeled
-frozen_self_training, frozen_co_training, co_training, self_training, continued_pretraining, dann,
-cdan, mmd, coral, language_adapters; with --dictionary code_switching; with --bitext
-bitext_consistency, continual_alignment; with --translations translations; with --teachers distill;
-with --target_train few_shot, joint and supervised, the ceiling: the target's labels alone; with
-both few_shot_with_text. Left out: those that the data allows, without r_drop, dann, cdan, mmd,
-language_adapters, continual_alignment and joint. The recipes' flags are handed on to them. What
-starts from a zero-shot model takes that of the same seed, and its seconds hold those of that run.
---num_workers runs go side by side; left out, one on each GPU. Every run has a folder, its settings
-(.yaml) and its log (.log) in --output_dir; started again, the comparison goes on where it stopped.
+Methods by the data that they need, besides English labels:
+
+    nothing             zero_shot, zero_shot_average, r_drop*, frozen_features
+    --target_unlabeled  co_training, self_training, continued_pretraining,
+                        coral, dann*, cdan*, mmd*, language_adapters*,
+                        frozen_self_training, frozen_co_training
+    --dictionary        code_switching
+    --bitext            bitext_consistency, continual_alignment*
+    --translations      translations
+    --teachers          distill
+    --target_train      few_shot, joint*, supervised (target labels alone: the
+                        ceiling); with --target_unlabeled few_shot_with_text
+
+Without --methods, all methods that your data allows are run, except those with a star. Flags of the
+recipes are passed on to the runs. A method that starts from a zero-shot model takes the one of the
+same seed, and its seconds include that run. Every run has a folder, its settings (.yaml) and its
+log (.log) in --output_dir; started again, the comparison continues where it stopped.
 """
 
 from __future__ import annotations
@@ -30,7 +38,7 @@ def main(
     compare_args: xl.CompareArguments,
     args: xl.TransferArguments,
 ) -> None:
-    """Choose the methods, run what has no result yet, compare, save the table."""
+    """Choose the methods, run those without a result, compare them, save the table."""
     settings = xl.changed_settings(model_args, data_args, args)
     corpus = xl.embedded_roles()
     data = {role: settings.pop(role) for role in corpus if role in settings} or corpus

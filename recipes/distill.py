@@ -1,18 +1,18 @@
-r"""A big model, or several: a small student learns what its teachers would say.
+r"""One or more big classifiers: train a small student on their predictions.
 
     accelerate launch recipes/distill.py --teachers xlm-r-large-tuned,mdeberta-tuned*0.5 \
         --source_train reviews.en.csv --target_unlabeled hotel.zh.txt \
         --target_test hotel.zh.jsonl --output_dir out
 
-Teachers may have any architecture and vocabulary; their labels are matched by name and their
-probabilities fused by weights. They read source_train, target_unlabeled (if they can read Chinese)
-and the English side of --bitext, of which the student learns the Chinese side. --soft_label_weight
-weighs their word against the hard labels, --kd_temperature softens it.
+Teachers may have any architecture and vocabulary: labels are matched by name, probabilities are
+averaged by weight. They label source_train, target_unlabeled (if they can read Chinese) and the
+English side of --bitext, from which the student learns the Chinese side. --soft_label_weight weighs
+the teachers' labels against the hard ones, --kd_temperature softens them.
 
 --guard true also trains the student zero-shot, on the hard labels of source_train alone, and keeps
-that one where the distilled one has lost source accuracy or moved far from it on the target text.
-Off by default: it costs a second training, and good teachers, too, move a student far that is weak
-in Chinese by itself. Without it, nothing in a run shows whether zero-shot would have done better.
+that model if the distilled one lost source accuracy or moved far from it on the target text. It is
+off by default: it costs a second training, and good teachers may rightly move a student that is
+weak in Chinese. Without it, a run cannot tell whether zero-shot would have been better.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def main(
     method_args: xl.DistillArguments,
     args: xl.TransferArguments,
 ) -> xl.TransferReport:
-    """Ask the teachers, train the student, let a guard choose if asked for, evaluate, save."""
+    """Label rows by the teachers, train the student, apply the guard if on, evaluate, save."""
     xl.prepare_output_dir(args)
     data = xl.load_transfer_data(
         data_args,

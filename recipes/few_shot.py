@@ -1,14 +1,16 @@
-r"""A few Chinese labels: k shots per label beside the English data, kept only if they help.
+r"""A few Chinese labels: train on k shots per label and the English data, if that helps.
 
     accelerate launch recipes/few_shot.py \
         --source_train reviews.en.csv --target_train hotel.zh.jsonl --shots_per_label 16 \
         --target_test hotel.zh.test.jsonl --output_dir out
 
-A quarter of the shots is held out. A zero-shot model is trained first, or taken as it is with
---zero_shot_model runs/zero_shot; then, --regime joint, source and shots in one run with half of
-every batch from the target, or, --regime sequential, the zero-shot model further on the shots. The
-model that does better on the held-out shots is saved. With --target_unlabeled the zero-shot model
-goes on with that text, labelled by its own words (co-training), and the shots, held-out ones too.
+A quarter of the shots is held out. A zero-shot model is trained first, or given by
+--zero_shot_model runs/zero_shot. Then --regime joint trains a model on source and shots together,
+half of every batch from the target; --regime sequential trains the zero-shot model further on the
+shots. The model that is better on the held-out shots is saved.
+
+With --target_unlabeled, the zero-shot model is instead trained further on that text, labelled by
+co-training (see unlabeled_target), and on all shots; a guard chooses between the two models.
 """
 
 from __future__ import annotations

@@ -1,16 +1,18 @@
-r"""No time: encode once, fit a linear head in seconds.
+r"""No time: encode once, fit a linear classifier in seconds.
 
     python recipes/frozen_features.py --co_training true \
         --source_train reviews.en.csv --target_unlabeled hotel.zh.txt \
         --target_test hotel.zh.jsonl --output_dir out
 
-Classifiers: logistic_regression, lda, pca (and logistic regression on it) and nearest_centroid, by
-scikit-learn. With --target_unlabeled (labels in it are never read), --co_training refits the head
-to the labels that the words of that text give it, --self_training to its own surest labels there,
-and --centring takes the difference between the languages off the features; the saved folder then
-serves the target. --second_model adds another encoder's features
-(--fusion concatenate or gate); no model class holds two encoders, so then predictions and report
-are saved and no model. With no arguments it runs on the embedded encoder and corpus.
+Classifiers: logistic_regression, lda, pca (with logistic regression on top) and nearest_centroid,
+by scikit-learn. With --target_unlabeled, whose labels are never read, one of three adapts the head
+to the target: --self_training refits it to its own most confident labels, --co_training also lets
+the words of the text correct those labels, and --centring removes the mean difference between the
+languages from the features. The saved folder is then for the target.
+
+--second_model adds the features of another encoder (--fusion concatenate or gate). No model class
+holds two encoders, so then only predictions and the report are saved. With no arguments the recipe
+runs on the embedded encoder and corpus.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ def main(
     method_args: xl.FrozenFeaturesArguments,
     args: xl.TransferArguments,
 ) -> xl.TransferReport | None:
-    """Load, encode, fit, centre, evaluate, save."""
+    """Load, encode, fit, adapt to target text, evaluate, save."""
     xl.prepare_output_dir(args)
     use, required = ["source_train", "source_validation", "target_test"], ["source_train"]
     if method_args.centring or method_args.self_training or method_args.co_training:
@@ -53,7 +55,7 @@ def main(
         cache_dir=method_args.feature_cache,
         seed=args.seed,
     )
-    args.max_length = model.max_length  # written down for whoever uses the folder
+    args.max_length = model.max_length  # recorded for users of the folder
     model.fit(
         data.mixture("source_train"),
         fusion=method_args.fusion,

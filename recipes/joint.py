@@ -1,11 +1,11 @@
-r"""Many Chinese labels: one model on several weighted sources and targets.
+r"""Many Chinese labels: train one model on several weighted English and Chinese sets.
 
     accelerate launch recipes/joint.py \
         --source_train books.csv,films=dvd.csv*0.5 --target_train hotel=hotel.zh.jsonl*2 \
         --target_test hotel=hotel.zh.test.jsonl --output_dir out
 
-The loss is the weighted sum over data sets and rows; a `weight` column weighs the rows. Each batch
-mixes the domains as the data does, or holds the --target_share asked for.
+The loss is a weighted sum over data sets (`path*weight`) and rows (a `weight` column). Batches mix
+both languages as the data does, or with --target_share 0.5 half and half.
 """
 
 from __future__ import annotations

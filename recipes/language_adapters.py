@@ -1,14 +1,15 @@
-r"""A language adapter each for source and target, a task adapter over the first, and a swap.
+r"""Text of both languages: train language adapters and a task adapter, then swap the language.
 
     accelerate launch recipes/language_adapters.py \
         --source_train reviews.en.csv --target_unlabeled hotel.zh.txt \
         --target_test hotel.zh.jsonl --output_dir out
 
-The language adapters learn by masked prediction, from the source's texts and from the target's
-(labels there are never read). The adapters are LoRA pairs, which add up; MAD-X stacks its own.
-Source rows are scored with the source's language adapter, target rows with the target's. The model
-in the folder is the latter, merged; the adapters stay in folders of their own. The guard keeps the
-source's adapter, or a zero-shot model (trained, or --zero_shot_model), where the swap goes wrong.
+Two language adapters are trained by masked prediction, on the text of the source and on that of the
+target (labels in it are never read). A task adapter is trained on top of the source's, which is
+then swapped for the target's. All are LoRA pairs, which add; MAD-X stacks its adapters. Source rows
+are scored with the source's language adapter, target rows with the target's. The saved model is the
+latter, merged; the adapters are kept in their own folders. The guard keeps the source's adapter, or
+a zero-shot model (trained, or --zero_shot_model), if the swap goes wrong.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def main(
     method_args: xl.LanguageAdapterArguments,
     args: xl.TransferArguments,
 ) -> xl.TransferReport:
-    """Train two language adapters and a task adapter, swap, let the guard choose, evaluate."""
+    """Train two language adapters and a task adapter, swap, apply the guard, evaluate, save."""
     from dataclasses import replace
 
     method_args.check_kind(args.adapter)

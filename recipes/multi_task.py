@@ -1,17 +1,17 @@
-r"""Several tasks or domains: one encoder, a loss weighted over all of them.
+r"""Several tasks or domains: train one encoder on all of them.
 
     accelerate launch recipes/multi_task.py --separate_heads true --sampling_temperature 2 \
         --source_train sentiment=reviews.en.csv,topic=news.en.csv*0.5 \
         --target_test sentiment=reviews.zh.csv,topic=news.zh.csv --output_dir out
 
-Without --separate_heads the named sets are domains of one task and share its head. With it they are
-tasks with labels of their own; each gets a folder, out/sentiment and out/topic, that is the encoder
-with that task's head and its results. Weights in the loss are those behind `*`, or learnt
-(--loss_weights uncertainty); --sampling_temperature above 1 repeats the rows of small sets.
+Without --separate_heads, the named sets are domains of one task and share its head. With it, they
+are tasks with their own labels; each gets a folder (out/sentiment, out/topic) with the encoder, its
+head and its results. Loss weights are given after `*`, or learnt (--loss_weights uncertainty);
+--sampling_temperature above 1 repeats the rows of small sets.
 
---guard true, for domains of one head, also trains without learnt weights and repeated rows, and
-keeps that model where the other has lost source accuracy. Off by default: it costs a second
-training. Without it, nothing in a run shows whether plain fine-tuning would have done better.
+--guard true, for domains on one head, also trains without learnt weights and repeated rows, and
+keeps that model if the other has lost source accuracy. It is off by default, because it costs a
+second training. Without it, a run cannot tell whether plain fine-tuning would have been better.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def main(
     method_args: xl.MultiTaskArguments,
     args: xl.TransferArguments,
 ) -> xl.TransferReport | None:
-    """Load, mix, train, cut the heads apart or let a guard choose, evaluate each, save."""
+    """Load, mix, train, separate the heads or apply the guard, evaluate each, save."""
     xl.prepare_output_dir(args)
     data = xl.load_transfer_data(
         data_args,
@@ -54,13 +54,13 @@ def main(
     trainer = stages.fit(None, heads.join(mixture), loss=loss)
     shared = f"{args.output_dir}/shared"
     trainer.save_model(shared)
-    with args.main_process_first(desc="cutting the heads apart"):
+    with args.main_process_first(desc="separating the heads"):
         if trainer.is_world_process_zero():
             xl.save_task_folders(shared, heads, args.output_dir)
     for name, labels in heads.label_spaces.items():
         stage = args.for_stage(name)
         model = xl.TransferTrainer(stage.output_dir, stage, task=data.task, label_space=labels)
-        model.state.log_history = trainer.state.log_history  # what the training of all has cost
+        model.state.log_history = trainer.state.log_history  # the cost of the shared training
         own = heads.data_of(name, data)
         source, targets = (own.evaluation_sets(r) for r in ("source_validation", "target_test"))
         report = model.evaluate_transfer(source=source, targets=targets)

@@ -1,19 +1,19 @@
-r"""English labels that are private: DP-SGD, and the (epsilon, delta) that the model was paid with.
+r"""Private English data: train with DP-SGD, and report the (epsilon, delta) spent.
 
     python recipes/private.py --private_epsilon 8 --private_delta 1e-5 \
         --source_train reviews.en.csv --target_test hotel.zh.jsonl --output_dir out
 
-Needs opacus: pip install "xlingual[privacy]". Each row of --source_train is protected, and none of
-them is held out: source scores take a --source_validation, whose texts then stand in the folder's
-predictions. Large batches need less noise. The head alone is trained by default: on 701 topics (one
-seed) it came to 75.5 in 120 steps, --adapter lora to 52.9 in 80.
+Needs opacus: pip install "xlingual[privacy]". Every row of --source_train is protected, and none is
+held out: source scores need a --source_validation, whose texts are then in the folder's
+predictions. By default only the head is trained: on 701 rows of topics (one seed) it reached an
+accuracy of 75.5 in 120 steps, --adapter lora 52.9 in 80.
 """
 
 from __future__ import annotations
 
 import xlingual as xl
 
-# The account holds in full precision, and large batches need less noise.
+# Privacy accounting assumes full precision; large batches need less noise.
 DEFAULTS = {"precision": "fp32", "per_device_train_batch_size": 256}
 
 
@@ -28,14 +28,13 @@ def main(
     use = ["source_train", "target_test"]
     if data_args.source_validation is not None:
         use.append("source_validation")
-    data = (
-        xl.load_transfer_data(  # without rejected_to: private rows are not copied into the result
-            data_args,
-            use=use,
-            source_language=args.source_language,
-            target_language=args.target_language,
-            seed=args.seed,
-        )
+    # Without rejected_to, so that no private row is copied into the result.
+    data = xl.load_transfer_data(
+        data_args,
+        use=use,
+        source_language=args.source_language,
+        target_language=args.target_language,
+        seed=args.seed,
     )
     trainer = xl.PrivateTrainer(
         epsilon=method_args.private_epsilon,

@@ -1,11 +1,11 @@
-r"""A trained model and Chinese text, and no row of the source data: SHOT.
+r"""A trained model and Chinese text, but not its training data: adapt it with SHOT.
 
     accelerate launch recipes/source_free.py --model_name_or_path runs/zero_shot \
         --target_unlabeled hotel.zh.txt --target_test hotel.zh.jsonl --output_dir out
 
-For a target side that may not see the source data: what has to be sent over is the model's folder.
-The output layer is frozen; the encoder moves the target's features to it, with the classes held to
-the shares that the given model predicts. The label names are the model's.
+For a target side that may not see the source data: it only gets the model's folder. The output
+layer is frozen; the encoder is trained to move the target's features towards it, while the class
+shares are held at those that the given model predicts. The label names are the model's.
 """
 
 from __future__ import annotations

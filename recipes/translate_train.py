@@ -1,13 +1,18 @@
-r"""Parallel text, a dictionary or translations: carry the labels across by them.
+r"""Parallel text, a dictionary or translations: carry the English labels into Chinese.
 
     accelerate launch recipes/translate_train.py --translations reviews.zh.txt \
         --source_train reviews.en.csv --target_test hotel.zh.jsonl --output_dir out
 
-Methods: translations (--translations FILE or --translation_model FOLDER: source and translated rows
-in one run), bitext_consistency (--bitext PAIRS: a zero-shot teacher reads the English side, the
-student learns the Chinese one), continual_alignment (--bitext PAIRS keep the languages together),
-code_switching (--dictionary FILE), translate_test (target_test is translated into English for the
-zero-shot model; the figures, zh_translated, are those of translator and model together).
+The method follows from the data you give, or from --method:
+
+    translations         --translations or --translation_model: train on source
+                         rows and their translations together
+    bitext_consistency   --bitext: a zero-shot teacher labels the English side,
+                         the student learns the Chinese side
+    continual_alignment  --bitext: fine-tune and keep the pairs' features close
+    code_switching       --dictionary: train on rows with some Chinese words
+    translate_test       as translations, but of target_test into English; the
+                         scores (zh_translated) are of translator and model
 """
 
 from __future__ import annotations
@@ -21,7 +26,7 @@ def main(
     method_args: xl.TranslateTrainArguments,
     args: xl.TransferArguments,
 ) -> xl.TransferReport:
-    """Train zero-shot, carry the labels across, let the guard choose, evaluate, save."""
+    """Train zero-shot, carry the labels across, apply the guard, evaluate, save."""
     xl.prepare_output_dir(args)
     data = xl.load_transfer_data(
         data_args,

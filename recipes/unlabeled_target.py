@@ -1,12 +1,24 @@
-r"""Chinese text without labels: adapt to it, and keep zero-shot where adapting goes wrong.
+r"""Chinese text without labels: adapt to it, and keep the zero-shot model if that goes wrong.
 
     accelerate launch recipes/unlabeled_target.py --method co_training \
         --source_train reviews.en.csv --target_unlabeled hotel.zh.txt \
         --target_test hotel.zh.jsonl --output_dir out
 
-Methods: recommended (co_training: the words of the text correct the model; where they cannot be
-asked, self_training), continued_pretraining, dann, cdan, mmd, coral (these four make features
-alike). A zero-shot model is trained first, or taken as it is: --zero_shot_model runs/zero_shot.
+A zero-shot model is trained first, or given by --zero_shot_model runs/zero_shot. Then --method is:
+
+    recommended             co_training, or self_training where n-grams cannot
+                            predict labels: several labels per row, text pairs,
+                            too few rows
+    co_training             the model labels the text, the words of the text
+                            correct the labels, and the model is trained
+                            further on them
+    self_training           training on confident pseudo-labels, in rounds with
+                            more rows each
+    continued_pretraining   masked prediction on the text, then fine-tuning
+    dann, cdan, mmd, coral  fine-tuning that makes the features of source and
+                            target alike
+
+The guard keeps the zero-shot model if the adapted one shows signs of collapse.
 """
 
 from __future__ import annotations
@@ -20,7 +32,7 @@ def main(
     method_args: xl.UnlabeledTargetArguments,
     args: xl.TransferArguments,
 ) -> xl.TransferReport:
-    """Train zero-shot, adapt, let the guard choose, evaluate, save."""
+    """Train zero-shot, adapt, apply the guard, evaluate, save."""
     losses = {
         "dann": xl.DomainAdversarialLoss,
         "cdan": xl.ConditionalAdversarialLoss,
@@ -70,7 +82,7 @@ def main(
         rows = xl.mix_domains({"source": source}, data.target_unlabeled)
         student = stages.fit(method, rows, loss=losses[method](), target_share=0.5)
     if method_args.guard:
-        # Co-training goes on with the target alone: that it forgets the source is no bad sign.
+        # Co-training continues on the target alone: forgetting the source is no sign of collapse.
         held_out = data.pool("source_validation") if method != "co_training" else None
         student = xl.safer_of(zero_shot, student, unlabeled=unlabeled, source_validation=held_out)
     return xl.finish_run(student, data, args, model_args, method_args, say=print)

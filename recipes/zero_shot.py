@@ -4,13 +4,14 @@ r"""English labels only: train on the source, serve the target.
         --source_train reviews.en.csv --target_test hotel.zh.jsonl --output_dir out
 
 With no arguments it runs on the embedded encoder and corpus. No target label is read before the
-last evaluation, unless --selection target_dev says so; the result is then marked as an oracle.
+final evaluation, except with --selection target_dev, which marks the result as an oracle.
 
---r_drop_weight 1 asks two readings of a row, a tenth of its tokens hidden from one, to agree.
+--r_drop_weight 1 adds R-Drop: two passes over a row, one with a tenth of its tokens hidden, are
+trained to agree.
 
-With --target_unlabeled hotel.zh.txt it also says, without a label, what accuracy to expect there:
-a rough guide. --correct_label_shift true moves the output bias to the class shares of that text,
-where they can be told.
+With --target_unlabeled hotel.zh.txt it also estimates the accuracy on that text without labels: a
+rough guide. --correct_label_shift true moves the output bias to the class shares of that text, if
+they can be told.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass
 class Mine:
-    """How tea is made."""
+    """Making tea."""
 
     minutes: float = option(3.0, "Minutes that it draws, at 100% of the heat.")
     names: list[str] | None = option(None, "Kinds of tea: 龙井, 普洱.")
@@ -30,7 +30,7 @@ class Mine:
 
 def test_flags_have_types_help_and_defaults() -> None:
     said = recipe_help("Tea.\n\n    make tea\n", [Mine])
-    assert said.startswith("Tea.\n\n    make tea\n\nHow tea is made:\n")
+    assert said.startswith("Tea.\n\n    make tea\n\nMaking tea:\n")
     words = " ".join(said.split())
     assert "--minutes X Minutes that it draws, at 100% of the heat. (default: 3)" in words
     assert "--names TEXT ... Kinds of tea: 龙井, 普洱. --has_milk" in words, "None is no default"

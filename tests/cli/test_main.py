@@ -31,7 +31,7 @@ def test_an_unknown_recipe(capsys) -> None:
         cli.main(["zero_shots"])
     assert stopped.value.code == 2
     error = capsys.readouterr().err
-    assert "no recipe or command 'zero_shots'; did you mean 'zero_shot'? there are " in error
+    assert "no recipe or command 'zero_shots'; did you mean 'zero_shot'? known: " in error
     assert all(f" {name}," in error for name in ("few_shot", "zero_shot", "predict", "push"))
 
 
@@ -74,7 +74,7 @@ def test_environment_without_some_packages(monkeypatch) -> None:
 
 @pytest.fixture
 def launched(monkeypatch) -> list[Namespace]:
-    """What accelerate would launch."""
+    """The arguments that accelerate would launch with."""
     commands: list[Namespace] = []
     monkeypatch.setattr("accelerate.commands.launch.launch_command", commands.append)
     return commands
@@ -119,7 +119,10 @@ def test_what_was_launched_fails(monkeypatch, tmp_path, capsys, failed, code, wo
     ("flags", "words"),
     [
         (["--accelerate_config"], "needs the name of a shipped config, or a file"),
-        (["--accelerate_config", "没有"], "--accelerate_config 没有: no such file; shipped are "),
+        (
+            ["--accelerate_config", "没有"],
+            "--accelerate_config 没有: no such file; shipped configs: ",
+        ),
     ],
 )
 def test_accelerate_config_that_is_not_there(capsys, launched, flags, words: str) -> None:

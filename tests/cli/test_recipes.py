@@ -1,4 +1,4 @@
-"""How a recipe is run as a program; the recipes themselves are tested in tests/recipes."""
+"""Recipes as programs; the recipes themselves are tested in tests/recipes."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_an_unknown_flag_is_one_line(capsys) -> None:
 def test_help_is_the_docstring_and_the_flags(capsys, argv: list[str]) -> None:
     run_recipe(typed, argv)
     said = capsys.readouterr().out
-    assert said.startswith("How a recipe is run as a program;")
+    assert said.startswith("Recipes as programs;")
     for flag in ("--model_name_or_path", "--target_unlabeled", "--label_map"):
         assert flag in said
     assert seen == [], "help runs nothing"

@@ -1,7 +1,8 @@
-"""What each compared method is told, and which start from another's model."""
+"""The methods that are chosen, and the data, settings and models that their runs get."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,22 @@ def test_every_method_names_a_recipe_that_knows_it():
             assert method.flags["method"] == name
             assert name in known[method.recipe]
     assert set(NOT_BY_DEFAULT) | set(BY_EVIDENCE) <= set(METHODS)
+
+
+def test_methods_by_what_the_data_allows():
+    known = {"zero_shot": (), "coral": ("target_unlabeled",), "dann": ("target_unlabeled",)}
+    choose = partial(choose_methods, CompareArguments())
+    assert choose({"source_train"}, known=known) == ["zero_shot"]
+    given = {"source_train", "target_unlabeled"}
+    assert choose(given, known=known) == ["zero_shot", "coral"]
+    asked = partial(choose_methods, CompareArguments(methods="dann, zero_shot"))
+    assert asked(given, known=known) == ["zero_shot", "dann"]
+    with pytest.raises(ConfigError, match="dann needs --target_unlabeled"):
+        asked({"source_train"}, known=known)
+    with pytest.raises(ConfigError, match="takes zero_shot, coral, dann; got 'magic'"):
+        choose_methods(CompareArguments(methods="magic"), given, known=known)
+    with pytest.raises(ConfigError, match="--seeds"):
+        CompareArguments(seeds=[1, 1])
 
 
 def test_a_run_is_told_of_its_own_data_alone():

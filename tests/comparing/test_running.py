@@ -1,4 +1,4 @@
-"""Runs as processes: what is started, what is not, and what a failure leaves."""
+"""Runs as processes: those that are started, those that are not, and those that fail."""
 
 from __future__ import annotations
 

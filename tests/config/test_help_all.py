@@ -33,7 +33,7 @@ def test_every_flag_is_there_once(said: str) -> None:
 
 def test_headings_with_few_flags_each(said: str) -> None:
     headings = [line[:-1] for line in said.splitlines() if line.endswith(":") and line[0] != " "]
-    assert headings[0] == "Which data, in which columns, with which labels"
+    assert headings[0] == "Data files, their columns and their labels"
     assert headings[-len(FLAG_GROUPS) :] == list(FLAG_GROUPS), "and no flag without a heading"
     assert max(map(len, FLAG_GROUPS.values())) <= 20
 

@@ -59,7 +59,7 @@ def test_every_argument_has_a_line_of_help(kind: type) -> None:
             {"bitext": "pairs.tsv", "dictionary": "words.txt"},
             "got --bitext, --dictionary",
         ),
-        (DistillArguments, {}, "--teachers needs the folder"),
+        (DistillArguments, {}, "--teachers needs one or more"),
         (DistillArguments, {"teachers": "a*0"}, "each weight above 0; got 'a*0'"),
         (DistillArguments, {"teachers": "a,a"}, "each path once"),
         (MultiTaskArguments, {"loss_weights": "learnt"}, "takes fixed, uncertainty; got 'learnt'"),

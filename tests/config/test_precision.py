@@ -1,4 +1,4 @@
-"""Where bfloat16 is native, and where it would be emulated."""
+"""bfloat16: native or emulated."""
 
 from __future__ import annotations
 

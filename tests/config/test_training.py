@@ -51,7 +51,7 @@ def test_defaults_that_differ_from_transformers() -> None:
         ({"adapter": "Lora"}, "--adapter takes none, lora, dora, ia3; got 'Lora'"),
         ({"selection": "best"}, "--selection takes last, average, source_dev, target_dev; got"),
         ({"precision": "int8"}, "--precision takes auto, fp32, bf16, fp16; got 'int8'"),
-        ({"freeze_encoder": True, "adapter": "lora"}, "leave out --adapter"),
+        ({"freeze_encoder": True, "adapter": "lora"}, "leave out either it or --adapter"),
         (
             {"freeze_embeddings": True, "embedding_learning_rate": 1e-5},
             "--freeze_embeddings and --embedding_learning_rate exclude each other",

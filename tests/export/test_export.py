@@ -407,7 +407,7 @@ def test_graphs_that_cannot_be_loaded(tmp_path) -> None:
     with pytest.raises(ModelLoadError, match=r"has no model\.onnx"):
         load_onnx_model(tmp_path)
     (tmp_path / "model.onnx").write_bytes(b"no graph")
-    with pytest.raises(ModelLoadError, match="is no ONNX graph"):
+    with pytest.raises(ModelLoadError, match="is not an ONNX graph"):
         load_onnx_model(tmp_path)
 
 

@@ -50,7 +50,7 @@ class Repo:
 
 @dataclass
 class Fault:
-    """What happens to the next requests of a kind: a status, or the connection is dropped."""
+    """A fault for the next requests of a kind: a status, or a dropped connection."""
 
     method: str
     path: str  # a regular expression

@@ -1,4 +1,4 @@
-"""What a folder must be before anything is sent, and what of it is sent."""
+"""The checks of a folder before anything is sent, and the files of it that are sent."""
 
 from __future__ import annotations
 

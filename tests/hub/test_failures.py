@@ -1,4 +1,4 @@
-"""Hubs that fail, that refuse, and that are not there: tried again, or one clear line."""
+"""Hubs that fail, refuse, or cannot be reached: a retry, or one clear line."""
 
 from __future__ import annotations
 
@@ -84,8 +84,8 @@ def test_an_answer_that_is_lost_makes_no_second_commit(hub, full_model):
 @pytest.mark.parametrize(
     ("token", "status", "message"),
     [
-        (None, 401, "wants a token: set HF_TOKEN"),
-        ("hf_" + "x" * 34, 401, "does not know the token"),
+        (None, 401, "needs a token: set HF_TOKEN"),
+        ("hf_" + "x" * 34, 401, "rejects the token"),
         (READER, 403, "may not write to writer/full"),
     ],
 )
@@ -123,7 +123,7 @@ def test_a_token_is_in_no_message(hub, full_model, monkeypatch, caplog):
 
 def test_a_server_that_is_down(waits, hub, full_model, monkeypatch):
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
-    with pytest.raises(OutputError, match=r"127\.0\.0\.1:9 is not reached .* HF_ENDPOINT"):
+    with pytest.raises(OutputError, match=r"127\.0\.0\.1:9 cannot be reached .* HF_ENDPOINT"):
         push_folder(full_model, "writer/full")
     assert waits == [1.0, 2.0, 4.0]
 
@@ -139,14 +139,17 @@ def test_offline(hub, full_model, monkeypatch):
     "repo_id", ["", "a/b/c", "作者/模型", "me/-x", "me/x.git", "me/x y", "../x"]
 )
 def test_an_illegal_id_makes_no_traffic(hub, full_model, repo_id):
-    with pytest.raises(ConfigError, match="is no repository id; expected namespace/name"):
+    with pytest.raises(ConfigError, match="is not a repository id; expected namespace/name"):
         push_folder(full_model, repo_id)
     assert hub.requests == []
 
 
 @pytest.mark.parametrize(
     ("labels", "difference"),
-    [(("好评", "差评"), "in another order"), (("体育", "财经", "科技"), "other labels")],
+    [
+        (("好评", "差评"), "these labels in another order"),
+        (("体育", "财经", "科技"), "other labels"),
+    ],
 )
 def test_another_label_space_is_not_pushed_over(
     hub, encoder, full_model, tmp_path, labels, difference
@@ -185,7 +188,7 @@ def test_another_label_space_that_came_in_between(hub, full_model, encoder, tmp_
 
 def test_private_was_asked_for_and_it_is_public(hub, full_model):
     hub.add_repo("writer/full")
-    with pytest.raises(OutputError, match="is there and public"):
+    with pytest.raises(OutputError, match="exists and is public"):
         push_folder(full_model, "writer/full", private=True)
     assert not hub.objects
 
@@ -194,7 +197,7 @@ def test_a_card_that_the_hub_does_not_take(hub, full_model, tmp_path):
     """The one that PEFT writes by itself: its base is a path of this machine."""
     folder = shutil.copytree(full_model, tmp_path / "model")
     (folder / "README.md").write_text("---\nbase_model: /home/zhang/模型\n---\n", encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"does not take the card.*base_model"):
+    with pytest.raises(ConfigError, match=r"rejects the model card.*base_model"):
         push_folder(folder, "writer/full")
     assert hub.commits("writer/full") == ["initial commit"]
 

@@ -76,7 +76,7 @@ def logits_of(folder: Path) -> torch.Tensor:
 
 @pytest.mark.slow
 def test_a_full_and_an_adapter_model_come_back_by_id(hub, full_model, adapter_model, tmp_path):
-    """The base an adapter was trained on is not there any more; the folder is copied, and gone."""
+    """When the models are loaded, the adapter's base and the pushed folder no longer exist."""
     before = {"writer/full": logits_of(full_model), "writer/adapter": logits_of(adapter_model)}
     assert (before["writer/full"] - before["writer/adapter"]).abs().max() > 0.1
     held = contents(adapter_model)

@@ -99,7 +99,7 @@ def test_an_adapter_of_a_checkpoint_is_a_whole_model(hub, trainer):
 
 
 @pytest.mark.parametrize(
-    ("token", "message"), [(None, "wants a token"), (READER, "may not write to writer/run")]
+    ("token", "message"), [(None, "needs a token"), (READER, "may not write to writer/run")]
 )
 def test_what_the_last_push_could_not_do_stops_the_run_at_once(
     hub, trainer, monkeypatch, token, message

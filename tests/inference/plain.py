@@ -1,4 +1,4 @@
-"""The labels and texts of these tests, and what transformers alone says of them."""
+"""The labels and texts of these tests, and the predictions of transformers alone."""
 
 from __future__ import annotations
 

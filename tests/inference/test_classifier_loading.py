@@ -1,4 +1,4 @@
-"""What is loaded, what is refused before it is read, and what is said of it."""
+"""Loading a classifier, and refusing one before it is read, with the reason."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from xlingual.training.trainer import TransferTrainer
 
 @pytest.fixture(scope="module")
 def adapter(request, encoders, tmp_path_factory):
-    """A trained adapter folder with its base beside it, and what the trainer predicts."""
+    """A trained adapter folder with its base beside it, and the trainer's predictions."""
     kind, layout = request.param
     base = shutil.copytree(encoders[layout], tmp_path_factory.mktemp("base") / layout)
     encoder = AutoModelForMaskedLM.from_pretrained(base)
@@ -206,7 +206,7 @@ def test_half_precision_answers_alike(folder, predictor):
 
 
 def test_another_backend_is_any_callable(copy, monkeypatch):
-    """What runs an exported model is only known by its answers."""
+    """Any callable that returns logits can run an exported model."""
     loaded: list[Path] = []
 
     def load_onnx_model(folder, *, precision):

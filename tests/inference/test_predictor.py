@@ -191,7 +191,7 @@ def test_rows_without_a_text_have_no_answer_and_disturb_no_other(predictor):
 def test_misuse_is_named(predictor):
     with pytest.raises(ConfigError, match="list of texts"):
         predictor.predict("one text")
-    with pytest.raises(ConfigError, match="as many as rows"):
+    with pytest.raises(ConfigError, match="one text per row"):
         predictor.predict(["a", "b"], text_pairs=["c"])
 
 

@@ -64,7 +64,7 @@ def results_of(folder: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Files:
-    """What a user holds: labelled English, labelled Chinese, and Chinese with labels of its own."""
+    """A user's files: labelled English, labelled Chinese, and Chinese with labels of its own."""
 
     folder: Path
     en: str

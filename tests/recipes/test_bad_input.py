@@ -1,4 +1,4 @@
-"""What a user can get wrong ends in one line that helps, exit code 2, and nothing overwritten."""
+"""A user's mistake ends in one helpful line and exit code 2, and nothing is overwritten."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def test_the_guard_chooses_between_zero_shot_and_distilled(
 
 @pytest.mark.slow
 def test_a_student_of_wrong_teachers_is_refused(run, files, encoders, tmp_path, capsys):
-    """They say the same of every text, and with their word alone the student learns that."""
+    """They predict the same for every text, and a student of their labels alone learns that."""
     wrong = save_classifier(encoders["bert"], tmp_path / "wrong", labels=("Positive", "Negative"))
     weights = load_file(wrong / "model.safetensors")
     weights["classifier.weight"].zero_()

@@ -1,4 +1,4 @@
-"""``benchmarks/transfer.py`` on small files: one zero-shot model for a source, and what waits."""
+"""``benchmarks/transfer.py`` on small files: one zero-shot model per source, and its users."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ METHODS = {
 
 @pytest.fixture
 def given(files):
-    """What a user may hold beside the data; paths in the data's folder."""
+    """Files that a user may have besides the data; paths in the data's folder."""
     folder = files.folder
     chinese = dict(PAIRS)
     lines = [chinese[row["text"]] for row in read_rows(folder / "en.jsonl")]

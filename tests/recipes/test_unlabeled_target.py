@@ -48,7 +48,7 @@ def test_every_method(tmp_path, run, files, text_file, many_texts, method):
 
 @pytest.mark.parametrize("method", ["recommended", "self_training", "coral"])
 def test_a_poisoned_label_column_changes_nothing(tmp_path, run, files, many_texts, method):
-    """Labels in the file of target text are wrong on purpose: nobody may have looked."""
+    """Labels in the file of target text are wrong on purpose: a run that read them would differ."""
     texts = read_rows(files.folder / "many.jsonl")
     flipped = {"positive": "negative", "negative": "positive"}
     gold = {row["text"]: row["label"] for row in read_rows(files.folder / "zh.jsonl")}

@@ -1,4 +1,4 @@
-"""``zero_shot`` with target text: what to expect there, and the class shares it may take over."""
+"""``zero_shot`` with target text: the estimated accuracy, and the correction of class shares."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_labels_in_the_text_change_nothing(tmp_path, run, files, text):
 
 
 def test_without_validation_rows_it_says_so(tmp_path, run, files, text, capsys):
-    """Of so few source rows a tenth is held out, and that is too little."""
+    """A tenth of so few source rows is too little to estimate from."""
     out = tmp_path / "out"
     flags = files.flags("source_train")
     run("zero_shot", f"--output_dir={out}", f"--target_unlabeled={text}", *flags)

@@ -1,4 +1,4 @@
-"""``--zero_shot_model``: a model that is there takes the place of one that the run would train."""
+"""``--zero_shot_model``: an existing model replaces the one that the run would train."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_a_guard_that_keeps_it_saves_it_plain(tmp_path, run, files, ready, monke
 
 @pytest.mark.slow
 def test_sequential_with_other_target_labels(tmp_path, run, files, ready, encoders):
-    """It goes on from the given model, whatever encoder a training of it would have begun with."""
+    """It continues from the given model, whatever encoder the run would have started from."""
     run(
         "few_shot", "--regime=sequential", "--shots_per_label=4", f"--zero_shot_model={ready}",
         *files.flags("source_train"), f"--target_train={files.zh_other}",

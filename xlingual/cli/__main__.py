@@ -1,4 +1,4 @@
-"""``python -m xlingual.cli``: the command where the script is not on the path."""
+"""``python -m xlingual.cli``, for when the ``xlingual`` script is not on the path."""
 
 from xlingual.cli import main
 

@@ -1,4 +1,4 @@
-"""The recipes and commands that are there, found by their files."""
+"""The available recipes and commands, found by their files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["commands", "load_command", "load_recipe", "recipe_folder", "recipes"
 
 
 def recipe_folder() -> Path:
-    """Beside the package in a checkout, inside it in an installed wheel."""
+    """The folder of the recipes: beside the package in a checkout, inside it in a wheel."""
     package = Path(__file__).parents[1]
     inside = package / "recipes"
     return inside if inside.is_dir() else package.parent / "recipes"
@@ -39,7 +39,7 @@ def summary(path: Path) -> str:
 
 
 def load_command(name: str) -> ModuleType:
-    """The module of a command: ``add_flags`` knows its flags, ``main`` runs it."""
+    """The module of a command; ``add_flags`` adds its flags, ``main`` runs it."""
     return importlib.import_module(f"xlingual.cli.commands.{name}")
 
 

@@ -21,19 +21,26 @@ from xlingual.errors import ConfigError
 
 __all__ = ["main", "make_parser", "run_command"]
 
+_USAGE = """\
+xlingual RECIPE [--config FILE.yaml] [--flag value | key=value ...]
+       xlingual COMMAND ..."""
+
 _DESCRIPTION = """\
+Recipes, by the data you have:
+
 {recipes}
 
-or a command:
+Commands:
 
 {commands}
 
-xlingual NAME --help shows the flags. A recipe's flags may stand in --config FILE.yaml or be written
-key=value; --accelerate_config ddp runs it on several devices by accelerate launch."""
+xlingual NAME --help lists the flags. A recipe's flags can also be keys in --config FILE.yaml, or be
+written key=value. --accelerate_config ddp runs a recipe on several devices with accelerate launch.
+"""
 
 
 class _Parser(argparse.ArgumentParser):
-    """Reports a wrong flag as one of our errors: one line, without the usage before it."""
+    """Raises a ``ConfigError`` for a wrong flag instead of printing the usage."""
 
     def error(self, message: str) -> NoReturn:
         raise ConfigError(f"{message}; {self.prog} --help lists the flags")
@@ -43,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """The ``xlingual`` command.
 
     Args:
-        argv: The arguments; None: those of the process.
+        argv: The arguments; None: those of the process (``sys.argv``).
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help"):
@@ -55,20 +62,20 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def run_command(argv: Sequence[str]) -> None:
-    """Read the flags of a command, and run it.
+    """Parse the flags of a command and run it.
 
     Args:
         argv: The command's name and its flags.
 
     Raises:
-        ConfigError: No such command, or a flag that it does not know.
+        ConfigError: An unknown command or flag.
     """
     name = argv[0]
     if not name.startswith("-") and name not in commands():
         known = [*recipes(), *commands()]
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}? " if near else ""
-        raise ConfigError(f"no recipe or command {name!r}; {hint}there are {', '.join(known)}")
+        raise ConfigError(f"no recipe or command {name!r}; {hint}known: {', '.join(known)}")
     options, unknown = make_parser().parse_known_args(argv)
     if unknown:
         raise ConfigError(f"unknown: {' '.join(unknown)}; xlingual {name} --help lists the flags")
@@ -79,13 +86,12 @@ def make_parser(*, for_completion: bool = False) -> argparse.ArgumentParser:
     """The parser of ``xlingual``, with a sub-parser for every command and every recipe.
 
     Args:
-        for_completion: Add the flags of the recipes. They are not read by this parser: a recipe
-            gets its arguments as they are, because they may also be written ``key=value`` or stand
-            in a file.
+        for_completion: Also add the recipes' flags. This parser never parses them: a recipe gets
+            its arguments unchanged, because they may also be ``key=value`` or come from a file.
     """
     parser = _Parser(
         prog="xlingual",
-        usage="xlingual RECIPE [--config FILE.yaml] [--flag value | key=value ...]",
+        usage=_USAGE,
         description=_DESCRIPTION.format(recipes=_listed(recipes()), commands=_listed(commands())),
         formatter_class=FlagFormatter,
     )

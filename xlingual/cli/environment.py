@@ -24,7 +24,7 @@ def installed_version(package: str) -> str:
 
 
 def environment() -> dict[str, str]:
-    """Versions, hardware, and the settings that change behaviour; no secret is in it."""
+    """Versions, hardware, and the settings that change behaviour; without secrets."""
     import torch
 
     from xlingual.config.precision import has_bf16

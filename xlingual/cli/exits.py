@@ -1,4 +1,4 @@
-"""How a program runs and ends: one line for an error, exit code 2, all processes together."""
+"""Run a program: one line per error, exit code 2, and all processes end together."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ USER_ERROR = 2
 
 
 def run_program(action: Callable[[], object]) -> None:
-    """Log to stderr, say an error in one line, and end together with the other processes."""
+    """Run with logs on stderr and errors in one line, and end together with other processes."""
     set_up_logging()
     exit_on_error(action)
     _leave_process_group()
 
 
 def exit_on_error(action: Callable[[], object]) -> None:
-    """Say an error that the user can mend in one line, and end with exit code 2."""
+    """Report a user's error in one line and exit with code 2."""
     try:
         action()
     except XlingualError as error:
         if os.environ.get("LOCAL_RANK", "0") != "0":
-            time.sleep(5)  # most errors come in every process: the first one says it, and all end
+            time.sleep(5)  # most errors occur in every process: the first one reports it
         sys.stderr.write(f"\nerror: {' '.join(str(error).split())}\n")
         sys.exit(USER_ERROR)
     except KeyboardInterrupt:
-        sys.stderr.write("\ninterrupted; go on with --resume_from_checkpoint true\n")
+        sys.stderr.write("\ninterrupted; continue with --resume_from_checkpoint true\n")
         sys.exit(130)
 
 
 def _leave_process_group() -> None:
-    """End together with the other processes, some time after the last collective.
+    """Wait for the other processes before exiting.
 
-    A thread of gloo lets go of the tensors of a collective when that is over; if the interpreter
-    ends in this moment, the process aborts. A process that has nothing to write would run into it.
+    A gloo thread releases the tensors of a collective when that has finished; if the interpreter
+    exits at that moment, the process aborts. This can hit a process that has nothing to write.
     """
     distributed = sys.modules.get("torch.distributed")
     if distributed is not None and distributed.is_available() and distributed.is_initialized():
-        if distributed.get_backend() == "gloo":  # this barrier does without those threads
+        if distributed.get_backend() == "gloo":  # this barrier does not use those threads
             distributed.monitored_barrier(timeout=timedelta(days=1))
         distributed.destroy_process_group()

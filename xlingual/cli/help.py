@@ -1,4 +1,4 @@
-"""The help of a recipe: every flag that its ``main`` declares, at once, without torch."""
+"""The help of a recipe: every flag that its ``main`` declares, without importing torch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from xlingual.config.transfer_options import TransferOptions
 
 __all__ = ["add_recipe_flags", "declared_types", "light_type", "recipe_help"]
 
-_SPELLINGS = "A flag may also be a key of --config FILE.yaml, or be written key=value."
+_SPELLINGS = "Flags can also be keys in --config FILE.yaml, or be written key=value."
 _MORE = "--help_all also lists the flags of transformers' TrainingArguments."
 
 
@@ -30,7 +30,7 @@ def recipe_help(
         defaults: The recipe's own defaults.
 
     Returns:
-        Text of at most 80 columns where the description keeps to them.
+        Text of at most 80 columns, if the description's indented lines are no longer.
     """
     kinds = [light_type(kind) if isinstance(kind, str) else kind for kind in types]
     notes = [_SPELLINGS]
@@ -52,15 +52,17 @@ def recipe_help(
 
 
 def add_recipe_flags(parser: argparse.ArgumentParser, recipe: Path) -> None:
-    """Add all flags of a recipe to a parser, those that start and explain it too."""
+    """Add all flags of a recipe to a parser, including those that start and explain it."""
     parser.add_argument("--config", metavar="FILE", help="YAML file of flags")
-    parser.add_argument("--accelerate_config", metavar="NAME", help="shipped config, or a file")
+    parser.add_argument(
+        "--accelerate_config", metavar="NAME", help="name of a shipped config, or a file"
+    )
     parser.add_argument("--help_all", action="store_true", help="list all flags")
     add_flag_groups(parser, declared_types(recipe))
 
 
 def light_type(name: str) -> type:
-    """The dataclass of a public name; for ``TransferArguments`` its half without transformers."""
+    """The dataclass of a public name; for ``TransferArguments``, the half without transformers."""
     if name == "TransferArguments":
         return TransferOptions
     return getattr(importlib.import_module("xlingual"), name)

@@ -1,4 +1,4 @@
-"""``--accelerate_config``: a recipe in several processes, by ``accelerate launch``."""
+"""``--accelerate_config``: run a recipe in several processes with ``accelerate launch``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def split_launcher(argv: Sequence[str]) -> tuple[str | None, list[str]]:
         argv: The arguments of a recipe.
 
     Returns:
-        The path of the config, or None where the flag is not given; and the other arguments.
+        The path of the config, or None without the flag; and the other arguments.
 
     Raises:
         ConfigError: The flag has no value, or there is no such config.
@@ -43,18 +43,18 @@ def split_launcher(argv: Sequence[str]) -> tuple[str | None, list[str]]:
     path = shipped if shipped.is_file() else Path(value)
     if not path.is_file():
         names = sorted(file.stem for file in shipped.parent.glob("*.yaml"))
-        raise ConfigError(f"{flag} {value}: no such file; shipped are {', '.join(names)}")
+        raise ConfigError(f"{flag} {value}: no such file; shipped configs: {', '.join(names)}")
     return str(path), words[:at] + words[at + 2 :]
 
 
 def launch(arguments: list[str]) -> None:
-    """``accelerate launch``, adding nothing where the recipe has said what is wrong.
+    """Run ``accelerate launch``, adding nothing to an error that the recipe has reported.
 
-    The launchers end with a traceback of their own, and with exit code 1, whatever the processes
-    ended with.
+    By themselves, the launchers print a traceback of their own and exit with code 1, whatever the
+    exit codes of the processes.
 
     Args:
-        arguments: Those of ``accelerate launch``.
+        arguments: The arguments of ``accelerate launch``.
     """
     from accelerate.commands.launch import launch_command, launch_command_parser
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -70,4 +70,4 @@ def launch(arguments: list[str]) -> None:
         return
     if code != USER_ERROR:
         sys.stderr.write(f"\nerror: a process of the run ended with exit code {code}\n")
-    sys.exit(code if code > 0 else 128 - code)  # below 0: the signal that killed it
+    sys.exit(code if code > 0 else 128 - code)  # negative: killed by that signal

@@ -1,4 +1,4 @@
-"""Where the package's log goes when it runs as a program."""
+"""Logging for the package when it runs as a program."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ def set_up_logging() -> None:
     package = logging.getLogger("xlingual")
     package.handlers, package.propagate = [handler], False
     package.setLevel(logging.INFO if os.environ.get("RANK", "0") == "0" else logging.ERROR)
-    # Bars for reading and writing a few files hide the ones that tell how long training takes.
+    # Bars for reading and writing a few files would hide the progress of training.
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")

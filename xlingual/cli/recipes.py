@@ -1,4 +1,4 @@
-"""How a recipe is run as a program: its ``main`` declares the flags, and is called with them."""
+"""Run a recipe as a program: its ``main`` declares the flags and is called with them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def parse_recipe(recipe: Recipe, argv: Sequence[str]) -> tuple[Any, ...]:
     """The typed arguments of a recipe, from its command line.
 
     Args:
-        recipe: The ``main`` of a recipe; ``DEFAULTS`` of its module are defaults of its flags.
+        recipe: The ``main`` of a recipe; ``DEFAULTS`` of its module override its flags' defaults.
         argv: The arguments after the program's name.
 
     Raises:
@@ -63,15 +63,15 @@ def parse_recipe(recipe: Recipe, argv: Sequence[str]) -> tuple[Any, ...]:
 
 
 def run_recipe(recipe: Recipe, argv: Sequence[str] | None = None) -> None:
-    """Run a recipe's ``main`` as a program: help at once, errors in one line and exit code 2.
+    """Run a recipe's ``main`` as a program: instant help, errors in one line, exit code 2.
 
-    The parameters of ``main`` are the one declaration of the flags: each is annotated with a
-    dataclass, and the fields of all are flags. ``DEFAULTS``, a dict in the recipe's module, holds
-    those that differ there. Without arguments the result goes to ``runs/<name of the file>``.
+    The parameters of ``main`` declare the flags: each is annotated with a dataclass, whose fields
+    are flags. ``DEFAULTS``, a dict in the recipe's module, overrides their defaults. The default
+    ``output_dir`` is ``runs/<name of the file>``.
 
     Args:
         recipe: ``main``; its module's docstring is the help.
-        argv: The arguments; None: those of the process.
+        argv: The arguments; None: those of the process (``sys.argv``).
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     if "-h" in arguments or "--help" in arguments:

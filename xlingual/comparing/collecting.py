@@ -1,4 +1,4 @@
-"""From the folders of finished runs to one comparison, and to the method it speaks for."""
+"""Read the folders of finished runs, compare the methods and recommend one."""
 
 from __future__ import annotations
 
@@ -47,20 +47,20 @@ def compare_runs(
     ceiling: str = CEILING,
     unlabeled: Mapping[str, Dataset] | None = None,
 ) -> Comparison:
-    """Read what the runs wrote, and compare the methods.
+    """Read the results of the runs, and compare the methods.
 
     Args:
-        finished: Of :func:`run_all`.
+        finished: The runs, from :func:`run_all`.
         task: Decides the score and how labels are read.
         source_language: Language of the sets on which confidences are calibrated.
         target_language: Language of the sets that are compared.
-        by_evidence: Methods, the one with the strongest published evidence first: what is
-            recommended without target labels. The estimates do not choose: they favour models
-            trained on the target's own text.
-        baseline: The method the others are compared with.
-        ceiling: The method that has the target's training labels, and is no candidate where target
+        by_evidence: Methods, those with the strongest published evidence first: the first that ran
+            is recommended without target labels. Accuracy estimates are not used for that, because
+            they favour models trained on the target's own text.
+        baseline: The method that the others are compared with.
+        ceiling: The method trained on the target's labels, which is not a candidate where target
             labels may not be read.
-        unlabeled: Target rows by set, for the estimates where there is no test set.
+        unlabeled: Target rows by set, for the estimates if there is no test set.
 
     Raises:
         DataError: No run has a result, or runs were evaluated on different rows or labels.
@@ -72,10 +72,7 @@ def compare_runs(
         raise DataError(f"expected at least one run with a result; all failed: {said}")
     methods = list(dict.fromkeys(run.run.method for run in finished))
     results = {run.run.name: _json(run.folder / "all_results.json") for run in good}
-    names = {tuple(one["label_names"]) for one in results.values()}
-    if len(names) > 1:
-        raise DataError(f"the runs have different labels, which cannot be compared: {names}")
-    labels, the_task = names.pop(), get_task(task)
+    labels, the_task = _shared_labels(results), get_task(task)
     metric = the_task.primary_metric
     scores = _scores(good, _set_names(results, target_language), labels, metric)
     costs = {method: _costs(method, good, results) for method in methods}
@@ -85,7 +82,7 @@ def compare_runs(
         languages = (source_language, target_language)
         estimates = _estimates(able, results, languages, labels, the_task, unlabeled or {})
     overall = scores.get(MEAN) or next(iter(scores.values()), None)
-    ranked = [m for m in by_evidence if any(run.run.method == m for run in good)]
+    succeeded = {run.run.method for run in good}
     return Comparison(
         metric=metric,
         methods=methods,
@@ -101,8 +98,15 @@ def compare_runs(
         )
         if overall
         else None,
-        best_by_evidence=next(iter(ranked), None),
+        best_by_evidence=next((method for method in by_evidence if method in succeeded), None),
     )
+
+
+def _shared_labels(results: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
+    names = {tuple(one["label_names"]) for one in results.values()}
+    if len(names) > 1:
+        raise DataError(f"the runs have different labels, which cannot be compared: {names}")
+    return names.pop()
 
 
 def _scores(
@@ -132,7 +136,7 @@ def _scores(
 def _costs(
     method: str, runs: Sequence[FinishedRun], results: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, float]:
-    """Means over the seeds, of what every one of them recorded."""
+    """The mean over the seeds of each cost that all of them recorded."""
     own = [run for run in runs if run.run.method == method]
     figures: dict[str, list[Any]] = {"seconds": [run.seconds for run in own]}
     for key in ("peak_memory_mib", "trainable_parameters"):
@@ -152,7 +156,7 @@ def _estimates(
     task: Task,
     unlabeled: Mapping[str, Dataset],
 ) -> dict[str, float]:
-    """Mean over the seeds of the accuracy that is expected on the target, by method."""
+    """The estimated target accuracy of each method, averaged over its seeds."""
     found: dict[str, list[float]] = {}
     for run in runs:
         own = {run.run.name: results[run.run.name]}
@@ -183,7 +187,7 @@ def _read_set(folder: Path, name: str, labels: Sequence[str]) -> PredictionRows:
 
 
 def _set_names(results: Mapping[str, Mapping[str, Any]], language: str) -> list[str]:
-    """The evaluated sets of a language in all runs: ``zh``, or ``zh_hotel`` and others."""
+    """The sets of a language that all runs evaluated: ``zh``, or ``zh_hotel`` and others."""
     each = [
         [
             name

@@ -23,15 +23,14 @@ class Comparison:
 
     Attributes:
         metric: The score that is compared.
-        methods: Every method that was asked for, in the order of the table.
-        sets: For each target set, and ``"mean"`` where there are several, the methods that have a
+        methods: Every requested method, in the order of the table.
+        sets: For each target set, and ``"mean"`` if there are several, the methods that have a
             result.
-        costs: Of each method, the mean over its seeds: seconds, peak_memory_mib,
-            trainable_parameters.
-        estimates: The accuracy on the target as estimated without a target label.
-        errors: For each run that failed, why.
-        best_measured: The cheapest of the best by the target's test labels.
-        best_by_evidence: The first of the methods in the order of published evidence.
+        costs: Means over the seeds of each method: seconds, peak_memory_mib, trainable_parameters.
+        estimates: Target accuracy estimated without target labels, by method.
+        errors: The error of each failed run.
+        best_measured: The cheapest of the best methods by the target's test labels.
+        best_by_evidence: The first method in the order of published evidence.
     """
 
     metric: str
@@ -44,7 +43,7 @@ class Comparison:
     best_by_evidence: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """For ``results.json``; what is undefined is None."""
+        """The content of ``results.json``; undefined values are None."""
         sets = {
             name: {method: found.to_dict() for method, found in one.items()}
             for name, one in self.sets.items()
@@ -98,25 +97,25 @@ class Comparison:
         notes = [f"FAILED {name}: {error}" for name, error in self.errors.items()]
         if self.sets:
             notes += [
-                "scores and p-values READ THE TARGET'S TEST LABELS: what is chosen by them is an "
-                "oracle's choice, and its score here is a little too good",
-                "[95%]: over the rows, mean of the seeds; sd: over the seeds; p: against "
-                "zero_shot, rows paired, Holm-corrected over the methods of a set",
+                "scores and p-values READ THE TARGET'S TEST LABELS: a method chosen by them is an "
+                "oracle's choice, and its score here is a little too high",
+                "[95%]: over rows, of the mean over seeds; sd: over seeds; p: against zero_shot, "
+                "paired by row, Holm-corrected over the methods of a set",
             ]
         if self.estimates:
             notes.append(
-                "estimated: the accuracy as zero_shot --target_unlabeled estimates it, no target "
-                "label read; of a method trained on the target's own text it is too high"
+                "estimated: accuracy estimated without target labels, as by zero_shot "
+                "--target_unlabeled; too high for methods trained on the target's own text"
             )
         if self.best_measured:
             notes.append(
-                f"recommended by the target's test labels: {self.best_measured} (the cheapest of "
-                "those that are not surely worse than the best)"
+                f"recommended by the target's test labels: {self.best_measured} (the cheapest "
+                "method that is not significantly worse than the best)"
             )
         if self.best_by_evidence:
             notes.append(
-                f"recommended without target test labels: {self.best_by_evidence} (the order of "
-                "published evidence)"
+                f"recommended without target test labels: {self.best_by_evidence} (the first in "
+                "the order of published evidence)"
             )
         return notes
 

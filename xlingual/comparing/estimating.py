@@ -1,4 +1,4 @@
-"""The accuracy that finished runs can expect on the target, without a label of it."""
+"""Estimate the target accuracy of finished runs without target labels."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ __all__ = ["UnlabeledPredictions", "estimate_run", "predict_unlabeled", "sample_
 logger = logging.getLogger(__name__)
 
 UnlabeledPredictions = Sequence[tuple[NDArray[np.float64], Dataset | None]]
-"""For each set its uncalibrated probabilities and its rows; None for rows without a text."""
+"""For each set, its uncalibrated probabilities and its rows, or None if it has no text."""
 
 
 def sample_unlabeled(data: TransferData, *, num_rows: int = ESTIMATE_ROWS) -> dict[str, Dataset]:
-    """Rows of each unlabelled target set, drawn at random: enough for an estimate.
+    """Draw enough random rows of each unlabelled target set for an estimate.
 
     Args:
         data: The data; its ``target_unlabeled`` sets are sampled.
-        num_rows: The most rows of a set.
+        num_rows: The most rows to draw from a set.
     """
     return {
         name: sample_rows(rows, max_rows=num_rows) for name, rows in data.target_unlabeled.items()
@@ -48,16 +48,16 @@ def estimate_run(
     calibration_temperature: float,
     learnt_ngrams: bool,
 ) -> float | None:
-    """The accuracy that one run can expect, averaged over the target sets.
+    """Estimate the accuracy of one run, averaged over the target sets.
 
     Args:
         source: Its predictions for the source sets.
-        target: What it predicts for each target set.
-        calibration_temperature: Was fitted on the source sets.
-        learnt_ngrams: Whether it was trained on what n-grams of the target say.
+        target: Its predictions for each target set.
+        calibration_temperature: Fitted on the source sets.
+        learnt_ngrams: Whether it was trained on labels from n-grams of the target text.
 
     Returns:
-        A share from 0 to 1; None where there is nothing to estimate from.
+        A share from 0 to 1; None if there is nothing to estimate from.
     """
     if not source or not target:
         return None
@@ -76,7 +76,7 @@ def estimate_run(
 
 
 def tested_rows(sets: Sequence[PredictionRows], *, task: Task) -> UnlabeledPredictions:
-    """What a run predicted for its test sets, without their labels."""
+    """The predictions of a run for its test sets, without their labels."""
     answers: list[tuple[NDArray[np.float64], Dataset | None]] = []
     for rows in sets:
         texts = {name: rows.columns[name] for name in task.text_columns if name in rows.columns}
@@ -92,13 +92,13 @@ def tested_rows(sets: Sequence[PredictionRows], *, task: Task) -> UnlabeledPredi
 def predict_unlabeled(
     folder: Path, sets: Mapping[str, Dataset], *, task: Task, label_names: Sequence[str]
 ) -> UnlabeledPredictions:
-    """What the model in a folder predicts for unlabelled sets; empty where there is no model.
+    """Predict unlabelled sets with the model of a run; empty if the run saved no model.
 
     Args:
-        folder: Of a finished run.
+        folder: The folder of a finished run.
         sets: The unlabelled target sets.
-        task: Names the columns of the text.
-        label_names: In the order of the columns of the probabilities.
+        task: Names the text columns.
+        label_names: Labels in the order of the columns of the probabilities.
     """
     if not sets:
         return []

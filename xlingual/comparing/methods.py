@@ -1,4 +1,4 @@
-"""The methods that a comparison knows: recipe, flags, and what data each needs."""
+"""The methods that a comparison knows: their recipes, flags and data."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _TEXT, _LABELS, _BITEXT = ("target_unlabeled",), ("target_train",), ("bitext",)
 
 
 class Method(NamedTuple):
-    """How a method is run.
+    """A method: a recipe, its flags and its data.
 
     Attributes:
         recipe: Name of the recipe.
-        flags: Its flags.
-        needs: Data that it needs beside source and test, by the name of the flag.
-        uses: Data that it also reads where there is some.
-        by_default: Whether it is run where no method was named.
+        flags: Flags of the recipe.
+        needs: Data that it needs besides source and test, by flag.
+        uses: Data that it also reads if given.
+        by_default: Whether it runs if no methods are named.
         learns_ngrams: Whether it is trained on labels that the n-grams of the target text gave.
     """
 
@@ -40,11 +40,11 @@ def _on_text(method: str, *, by_default: bool = True, learns_ngrams: bool = Fals
 
 
 def _on_translations(method: str, needs: Sequence[str], *, by_default: bool = True) -> Method:
-    """A method of the recipe ``translate_train``; target text is what its guard looks at."""
+    """A method of the recipe ``translate_train``; its guard reads target text."""
     return Method("translate_train", {"method": method}, needs, _TEXT, by_default=by_default)
 
 
-# In the order of the table: what needs less first, and of one need the costlier later.
+# In the order of the table: methods that need less data first, then cheaper ones first.
 METHODS: Mapping[str, Method] = {
     BASELINE: Method("zero_shot"),
     "zero_shot_average": Method("zero_shot", {"selection": "average"}),

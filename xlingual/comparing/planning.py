@@ -1,4 +1,4 @@
-"""From methods and seeds to runs: each is told what its recipe knows of the data and settings."""
+"""Plan the runs of a comparison: each gets the data and settings that its recipe knows."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def choose_methods(
 
     Args:
         args: ``methods`` names them; None: those that the data allows.
-        data: The flags of data that are given.
-        known: The flags of data that each method needs; None: those of the package's methods.
-        left_out: Methods that run only when they are asked for.
+        data: The data flags that are given.
+        known: The data flags that each method needs; None: those of the package's methods.
+        left_out: Methods that run only on request.
 
     Raises:
-        ConfigError: Names that are not known, or methods whose data is not given.
+        ConfigError: Unknown names, or methods whose data is not given.
     """
     if known is None:
         known = {name: method.needs for name, method in METHODS.items()}
@@ -72,23 +72,23 @@ def plan_runs(
     method_settings: Mapping[str, Any],
     target_language: str,
 ) -> list[ComparedRun]:
-    """Every method with every seed, each told what it knows of the user's data and settings.
+    """Plan a run for every method and seed, with the data and settings that its recipe knows.
 
-    Methods that start from a zero-shot model are handed the one of the same seed that the
-    comparison trains, if it does. Not with an adapter, from which no recipe starts.
+    Methods that start from a zero-shot model get the one that the comparison trains with the same
+    seed, if it trains one; not with an adapter, because no recipe starts from an adapter.
 
     Args:
         methods: Names in ``METHODS``.
-        seeds: Of each method.
+        seeds: Seeds to run each method with.
         recipes: Folder of the recipes.
-        output_dir: Of the comparison; holds the runs' folders.
-        data: What was given, by the name of the flag.
-        settings: What the user set for all runs.
-        method_settings: What the user set for single methods; handed to the recipes that know it.
+        output_dir: Folder of the comparison, which holds the runs' folders.
+        data: The given data, by flag.
+        settings: The user's settings for all runs.
+        method_settings: The user's settings for single methods, for the recipes that know them.
         target_language: Names the ceiling's source set.
 
     Returns:
-        The runs, those of one seed after the other.
+        The runs, grouped by seed.
     """
     shares_model = (
         BASELINE in methods
@@ -103,7 +103,7 @@ def plan_runs(
         known = _KNOWN.get(method.recipe, set())
         own = {key: value for key, value in method_settings.items() if key in known}
         flags = {**settings, **own, **method.flags}
-        if name == CEILING:  # the target takes the place of the source, in all respects
+        if name == CEILING:  # the target takes the place of the source
             tested = {role: path for role, path in given.items() if role == "target_test"}
             given = {"source_train": data["target_train"], **tested}
             flags["source_language"] = f"{CEILING}_{target_language}"

@@ -1,4 +1,4 @@
-"""Many runs of recipes, each a process of its own: started, resumed, and their failures kept."""
+"""Run recipes as processes of their own: start and resume them, and record failures."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from xlingual.evaluation.prediction_rows import predictions_path
 
 try:
     import fcntl
-except ImportError:  # Windows: two comparisons in one folder are not noticed there
+except ImportError:  # Windows, where two comparisons in one folder go unnoticed
     fcntl = None  # type: ignore[assignment]
 
 __all__ = ["ComparedRun", "FinishedRun", "run_all"]
@@ -41,11 +41,11 @@ class ComparedRun:
     """One training: a recipe and all its settings.
 
     Args:
-        method: What it is called in the table.
+        method: Name of the method in the table.
         seed: Its seed.
         recipe: The recipe's file.
         settings: Flags of the recipe, without ``seed`` and ``output_dir``.
-        after: Name of a run whose model this one starts from; it is waited for.
+        after: Name of the run whose model this one starts from, and which it waits for.
     """
 
     method: str
@@ -56,20 +56,20 @@ class ComparedRun:
 
     @property
     def name(self) -> str:
-        """Name of its folder, and of its ``.yaml`` and ``.log`` beside it."""
+        """Name of its folder, and of the ``.yaml`` and ``.log`` beside it."""
         return f"{self.method}-{self.seed}"
 
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """How a run ended.
+    """The outcome of a run.
 
     Attributes:
         run: The run.
         folder: Its output folder.
-        seconds: Of the whole process, over all its starts, with those of the run that it came
-            after; None where they were not recorded.
-        error: One line; None where the run has its result.
+        seconds: Wall time of the process over all its starts, plus that of the run that it waited
+            for; None if not recorded.
+        error: One line; None if the run has a result.
     """
 
     run: ComparedRun
@@ -85,53 +85,49 @@ def run_all(
     num_workers: int | None = None,
     overwrite: bool = False,
 ) -> list[FinishedRun]:
-    """Run what has no result yet, in parallel where there are devices.
+    """Run all runs that have no result yet, in parallel on several GPUs.
 
-    A run is ``python RECIPE --config OUTPUT_DIR/NAME.yaml``: what a user would start. One that has
-    an ``all_results.json`` is not run again; one that was begun goes on from its last checkpoint.
-    One that fails stops no other.
+    A run is ``python RECIPE --config OUTPUT_DIR/NAME.yaml``, as a user would start it. A run with
+    an ``all_results.json`` is not repeated, an unfinished one resumes from its last checkpoint, and
+    a failed one does not stop the others.
 
     Args:
-        runs: The runs, with different names; one that others come after is before them.
-        output_dir: Holds for each run its folder, its settings and its log.
-        num_workers: Processes at a time; None: as many as there are GPUs, or one. Each process
-            sees one GPU.
-        overwrite: Run all again.
+        runs: Runs with different names; a run comes after the one that it waits for.
+        output_dir: Holds the folder, the settings and the log of each run.
+        num_workers: Processes at a time; None: one per GPU, or one. Each process sees one GPU.
+        overwrite: Repeat all runs.
 
     Returns:
-        One entry a run, in the order of ``runs``.
+        One entry per run, in the order of ``runs``.
 
     Raises:
-        ConfigError: A result that is there was made with other settings.
-        OutputError: A run is still going on, started by an earlier comparison.
+        ConfigError: An existing result was made with other settings.
+        OutputError: A run started by an earlier comparison is still going on.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise ConfigError(
-            "a comparison starts its own processes; run it by python, with --num_workers, and not "
-            "by accelerate launch on several"
+            "a comparison starts its own processes; run it with python and --num_workers, not with "
+            "accelerate launch on several processes"
         )
     folder = _folder(output_dir)
     open_runs = [run for run in runs if overwrite or not _has_result(folder / run.name)]
     for run in runs:
         _write_settings(run, folder, overwrite=overwrite)
-    logger.info("%d runs, %d of them finished before", len(runs), len(runs) - len(open_runs))
+    logger.info("%d runs, %d of them already finished", len(runs), len(runs) - len(open_runs))
     devices = _devices()
     num_workers = num_workers or max(1, len(devices))
-    places: queue.Queue[str | None] = queue.Queue()
-    for worker in range(num_workers):
-        places.put(devices[worker % len(devices)] if devices else None)
-    crew = _Crew(folder, places, num_workers, overwrite)
+    workers = _Workers(folder, devices, num_workers, overwrite)
     with ThreadPoolExecutor(num_workers) as pool:
         try:
             submitted: dict[str, Future[str | None]] = {}
             for run in open_runs:
                 first = submitted.get(run.after) if run.after else None
-                submitted[run.name] = pool.submit(crew.work, run, first)
+                submitted[run.name] = pool.submit(workers.run, run, first)
             futures = list(submitted.values())
             wait(futures, return_when=FIRST_EXCEPTION)
             errors = [future.result() for future in futures if future.done()]
-        finally:  # after an error or Ctrl-C: begin nothing, and leave nothing running
-            crew.stop()
+        finally:  # after an error or Ctrl-C: start nothing more, and leave nothing running
+            workers.stop()
             pool.shutdown(cancel_futures=True)
     ended = {run.name: error for run, error in zip(open_runs, errors, strict=True)}
     recorded = _recorded_seconds(folder)
@@ -145,22 +141,25 @@ def run_all(
     ]
 
 
-class _Crew:
-    """The workers' common state: free places and running processes."""
+class _Workers:
+    """The workers' shared state: free devices and running processes."""
 
     def __init__(
-        self, folder: Path, places: queue.Queue[str | None], size: int, overwrite: bool
+        self, folder: Path, devices: Sequence[str], num_workers: int, overwrite: bool
     ) -> None:
-        self.folder, self.places, self.size, self.overwrite = folder, places, size, overwrite
+        self.folder, self.num_workers, self.overwrite = folder, num_workers, overwrite
+        self.free_devices: queue.Queue[str | None] = queue.Queue()
+        for worker in range(num_workers):
+            self.free_devices.put(devices[worker % len(devices)] if devices else None)
         self.processes: set[subprocess.Popen[bytes]] = set()
         self.lock = threading.Lock()
         self.stopped = False
 
-    def work(self, run: ComparedRun, first: Future[str | None] | None = None) -> str | None:
-        """Run one, and record its seconds; returns the error in one line, if there was one."""
+    def run(self, run: ComparedRun, first: Future[str | None] | None = None) -> str | None:
+        """Run one and record its seconds; returns its error in one line, or None."""
         if first is not None and first.result() is not None:
             return f"{run.after}, whose model it starts from, failed"
-        device = self.places.get()
+        device = self.free_devices.get()
         try:
             started = time.perf_counter()
             code = self._wait_for(run, device)
@@ -170,7 +169,7 @@ class _Crew:
             with self.lock, (self.folder / "runs.jsonl").open("a", encoding="utf-8") as file:
                 file.write(json.dumps({**line, "exit_code": code}) + "\n")
         finally:
-            self.places.put(device)
+            self.free_devices.put(device)
         if self.stopped:
             return None
         error = None if code == 0 else _error_line(self.folder / f"{run.name}.log", code)
@@ -191,7 +190,7 @@ class _Crew:
                     return None
                 process = subprocess.Popen(
                     command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                    env=_environment(device, self.size),
+                    env=_environment(device, self.num_workers),
                 )  # fmt: skip
                 self.processes.add(process)
         try:
@@ -201,7 +200,7 @@ class _Crew:
                 self.processes.discard(process)
 
     def stop(self) -> None:
-        """End what still runs; a later start goes on with it."""
+        """Terminate the running processes; a later start resumes them."""
         with self.lock:
             self.stopped = True
             for process in self.processes:
@@ -209,15 +208,15 @@ class _Crew:
 
 
 def _lock(log: IO[bytes], run: ComparedRun) -> None:
-    """Hold the log as long as the process lives, even where the comparison is killed before."""
+    """Lock the log for as long as the process lives, even if the comparison is killed first."""
     if fcntl is None:
         return
     try:
         fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         raise OutputError(
-            f"{run.name} is still running, started by an earlier comparison; wait until it has "
-            f"ended, or end the process that writes {log.name}"
+            f"{run.name} is still running, started by an earlier comparison; wait until it ends, "
+            f"or stop the process that writes {log.name}"
         ) from error
 
 
@@ -237,14 +236,14 @@ def _write_settings(run: ComparedRun, folder: Path, *, overwrite: bool) -> None:
     is_same = not path.is_file() or path.read_text(encoding="utf-8") == text
     if not is_same and not overwrite and (folder / run.name).is_dir():
         raise ConfigError(
-            f"{folder / run.name} was begun with other settings (see {path.name} beside it); give "
-            "another --output_dir, or --overwrite_output true to run everything again"
+            f"{folder / run.name} was begun with other settings (see {path.name} beside it); use "
+            "another --output_dir, or --overwrite_output true to repeat all runs"
         )
     path.write_text(text, encoding="utf-8")
 
 
 def _has_result(folder: Path) -> bool:
-    """Whether a run came to its end, and was not killed while it wrote its results."""
+    """Whether a run finished, and was not killed while it wrote its results."""
     try:
         results = json.loads((folder / "all_results.json").read_text(encoding="utf-8"))
         for key in results:
@@ -279,7 +278,7 @@ def _environment(device: str | None, num_workers: int) -> dict[str, str]:
     variables = {key: value for key, value in os.environ.items() if key not in _DISTRIBUTED}
     if device is not None:
         variables["CUDA_VISIBLE_DEVICES"] = device
-    elif num_workers > 1:  # else every process would take all cores
+    elif num_workers > 1:  # otherwise every process would use all cores
         threads = max(1, (os.cpu_count() or 1) // num_workers)
         variables.setdefault("OMP_NUM_THREADS", str(threads))
     return variables
@@ -289,5 +288,5 @@ def _error_line(log: Path, code: int) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
     said = [line.strip() for line in lines if line.strip()]
     errors = [line for line in said[-20:] if line.startswith("error: ")]
-    last = (errors or said or ["it said nothing"])[-1].removeprefix("error: ")
+    last = (errors or said or ["no output"])[-1].removeprefix("error: ")
     return f"exit code {code}: {last[:300]}"

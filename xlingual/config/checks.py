@@ -1,4 +1,4 @@
-"""Checks that several sets of arguments share; each names the flag and the value it got."""
+"""Checks shared by several argument dataclasses; each error names the flag and its value."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A plain ``argparse`` parser for dataclasses, for showing their flags; nothing heavy is imported.
+"""An ``argparse`` parser built from dataclasses, for help and shell completion.
 
-It explains flags and completes them. Values are read by ``parse_arguments``, which knows more.
+It imports nothing heavy and never parses a run's flags: ``parse_arguments`` does that.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _INDENT = 28
 
 
 class FlagFormatter(argparse.HelpFormatter):
-    """Wraps to the terminal, at 80 columns at most; indented paragraphs are kept as they are."""
+    """Wraps help to the terminal, at most 80 columns wide; indented paragraphs are left alone."""
 
     def __init__(self, prog: str) -> None:
         width = min(80, shutil.get_terminal_size().columns)
@@ -36,7 +36,7 @@ class FlagFormatter(argparse.HelpFormatter):
 
 
 class Flag(NamedTuple):
-    """What help says of one field of a dataclass."""
+    """One field of a dataclass, as help shows it."""
 
     name: str
     help: str
@@ -62,9 +62,9 @@ def add_flag_groups(
     """Add a group of flags for each dataclass, headed by the first line of its docstring.
 
     Args:
-        parser: Gets the groups.
+        parser: The parser to add the groups to.
         types: Dataclasses; a field that two of them share is shown with the first.
-        defaults: A recipe's own defaults, which stand above those of the dataclasses.
+        defaults: A recipe's own defaults, which override those of the dataclasses.
     """
     own = defaults or {}
     seen: set[str] = set()
@@ -101,7 +101,7 @@ def _default_note(value: Any) -> str:
 
 
 def as_typed(value: Any) -> str:
-    """A value as one would type it behind its flag."""
+    """A value as a user would type it after its flag."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, enum.Enum):

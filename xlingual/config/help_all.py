@@ -1,4 +1,4 @@
-"""``--help_all``: the flags of a recipe and all of transformers', under headings."""
+"""``--help_all``: the flags of a recipe and all flags of transformers, under headings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _OTHER = "More flags of transformers"
 
 
 def describe_all(types: Iterable[type]) -> str:
-    """Every flag with its default: ours by dataclass, those of transformers by what they are about.
+    """Every flag with its default: ours grouped by dataclass, those of transformers by topic.
 
     Args:
         types: The dataclasses of the flags.
@@ -55,7 +55,7 @@ def _grouped(kind: type) -> Iterator[tuple[str, list[Flag]]]:
 
 
 def _explained(flag: Flag, title: str) -> Flag:
-    """The flag with its reason, where it is refused, or with the values that it takes."""
+    """The flag with the reason why it is refused, or with its allowed values."""
     if title == NEVER:
         reason = next(refused.reason for refused in REFUSED if refused.flag == flag.name)
         return flag._replace(help=f"{reason[0].upper()}{reason[1:]}.")

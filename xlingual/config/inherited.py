@@ -1,7 +1,7 @@
 """The flags of ``TrainingArguments`` that a transfer run refuses, each with its reason.
 
-Every flag of transformers works as it does there, or is named here: each was tried in two steps of
-training with evaluation and prediction, see ``tests/config/test_inherited.py``.
+Every other flag of transformers works as it does there: ``tests/config/test_inherited.py`` tries
+each of them in a run of two steps with evaluation and prediction.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from xlingual.config.flag_parser import as_typed
 
 __all__ = ["FLAG_GROUPS", "NEVER", "REFUSED", "refused_flags", "takes_parameter_groups"]
 
-# These make the groups of parameters themselves, so no layer can have a learning rate of its own.
+# These build their own parameter groups, so no layer can have its own learning rate.
 _OWN_GROUPS = ("galore", "apollo", "lomo")
 _FOLLOWING = ("reduce_lr_on_plateau", "greedy")
 _WITHOUT_OPTIM_ARGS = (
@@ -23,7 +23,7 @@ _WITHOUT_OPTIM_ARGS = (
 )  # fmt: skip
 _NEEDS_SCORES = "the scores are computed over all rows together"
 _HALF = "it would round the weights that are saved; --precision bf16 also evaluates in bfloat16"
-_CHOSEN = "the weights are chosen by --selection, which the report names: add source_dev to it"
+_CHOSEN = "--selection decides which weights are kept; use --selection source_dev"
 _LAUNCH = "it needs several processes; add --accelerate_config ddp, or fsdp2"
 
 
@@ -72,7 +72,7 @@ REFUSED = (
     Refused(
         "include_for_metrics",
         _is_on("include_for_metrics"),
-        "the scores read labels and predictions alone",
+        "the scores use labels and predictions only",
     ),
     Refused("bf16_full_eval", _is_on("bf16_full_eval"), _HALF),
     Refused("fp16_full_eval", _is_on("fp16_full_eval"), _HALF),
@@ -83,12 +83,12 @@ REFUSED = (
     Refused(
         "lr_scheduler_type",
         lambda a: a.lr_scheduler_type in _FOLLOWING and not a.selection_language,
-        "it follows an evaluation; add --selection source_dev",
+        "it needs an evaluation score; add --selection source_dev",
     ),
     Refused(
         "label_names",
         lambda a: a.label_names not in (None, ["labels"]),
-        "the task says which column holds the labels; --label_column names it in the data",
+        "the task sets it; use --label_column to name the label column of the data",
     ),
     Refused(
         "debug underflow_overflow",
@@ -98,7 +98,7 @@ REFUSED = (
     Refused(
         "train_sampling_strategy",
         lambda a: a.target_share is not None and a.train_sampling_strategy != "random",
-        "--target_share needs random",
+        "--target_share needs --train_sampling_strategy random",
     ),
     Refused(
         "optim_target_modules",
@@ -113,12 +113,12 @@ REFUSED = (
     Refused(
         "optim_args",
         lambda a: a.optim_args and a.optim in _WITHOUT_OPTIM_ARGS,
-        "this --optim reads none",
+        "this optimizer takes none",
     ),
     Refused(
         "optim",
         lambda a: not takes_parameter_groups(a.optim) and _has_own_rates(a),
-        "it makes the groups of parameters itself; leave out --head_learning_rate, "
+        "it builds its own parameter groups; leave out --head_learning_rate, "
         "--embedding_learning_rate and --layer_decay",
     ),
     Refused("fsdp", lambda a: bool(a.fsdp) and not _is_launched(), _LAUNCH),
@@ -141,7 +141,7 @@ def refused_flags(args: Any) -> Iterator[str]:
     """A line for each flag that is set and cannot be used.
 
     Args:
-        args: ``TransferArguments``, before transformers has prepared anything.
+        args: ``TransferArguments``, before ``TrainingArguments.__post_init__`` has run.
     """
     for flag, is_refused, reason in REFUSED:
         if is_refused(args):
@@ -149,9 +149,9 @@ def refused_flags(args: Any) -> Iterator[str]:
             yield f"--{name} {as_typed(getattr(args, name))} cannot be used: {reason}"
 
 
-NEVER = "Refused in every run, each for its reason"
+NEVER = "Refused in every run, with the reason"
 
-# The headings of ``--help_all``, in the order and with the sense of transformers' documentation.
+# The headings of ``--help_all``, in the order of transformers' documentation.
 FLAG_GROUPS: dict[str, tuple[str, ...]] = {
     "Learning rate and optimizer": (
         "lr_scheduler_type", "lr_scheduler_kwargs", "optim", "optim_args", "optim_target_modules",
@@ -165,16 +165,16 @@ FLAG_GROUPS: dict[str, tuple[str, ...]] = {
         "torch_compile_mode", "use_liger_kernel", "liger_kernel_config", "use_cache",
         "torch_empty_cache_steps", "auto_find_batch_size", "use_cpu",
     ),
-    "Log": (
+    "Logging": (
         "logging_strategy", "logging_first_step", "log_on_each_node", "logging_nan_inf_filter",
         "include_num_input_tokens_seen", "log_level", "log_level_replica", "disable_tqdm",
         "run_name", "project", "trackio_space_id", "trackio_bucket_id", "trackio_static_space_id",
         "debug", "skip_memory_metrics",
     ),
-    "Evaluation while training": (
+    "Evaluation during training": (
         "eval_strategy", "eval_steps", "eval_delay", "eval_on_start", "eval_accumulation_steps",
-        "eval_use_gather_object",         "load_best_model_at_end",
-        "metric_for_best_model", "greater_is_better",
+        "eval_use_gather_object", "load_best_model_at_end", "metric_for_best_model",
+        "greater_is_better",
     ),
     "Checkpoints": (
         "save_steps", "save_only_model", "save_on_each_node", "enable_jit_checkpoint",
@@ -183,13 +183,13 @@ FLAG_GROUPS: dict[str, tuple[str, ...]] = {
     "Hub": (
         "hub_token", "hub_private_repo", "hub_strategy", "hub_always_push", "hub_revision",
     ),
-    "Order and loading of rows": (
+    "Data order and loading": (
         "data_seed", "full_determinism", "train_sampling_strategy", "length_column_name",
         "remove_unused_columns", "dataloader_drop_last", "dataloader_num_workers",
         "dataloader_pin_memory", "dataloader_persistent_workers", "dataloader_prefetch_factor",
         "dataloader_multiprocessing_context", "dataloader_in_order",
     ),
-    "Several devices": (
+    "Multiple devices": (
         "accelerator_config", "parallelism_config", "ddp_find_unused_parameters",
         "ddp_bucket_cap_mb", "ddp_broadcast_buffers", "ddp_static_graph", "ddp_backend",
         "ddp_timeout", "fsdp", "fsdp_config", "deepspeed", "local_rank",

@@ -1,4 +1,4 @@
-"""Optimizer and schedule, built once on a single weight, so that wrong settings are found early."""
+"""Build the optimizer and the schedule once on a tiny model, so that wrong settings fail early."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def check_optimizer(args: TrainingArguments) -> None:
     """Refuse settings with which the optimizer or the schedule cannot be built.
 
     Args:
-        args: The run's arguments; with the defaults of transformers nothing is built.
+        args: The run's arguments; nothing is built if they are transformers' defaults.
 
     Raises:
         ConfigError: The optimizer or the schedule refuses its settings.
@@ -61,7 +61,7 @@ def _optimizer(args: TrainingArguments) -> Any:
     from transformers import Trainer
 
     args = copy.copy(args)
-    if args.learning_rate is None:  # left open: it follows from the encoder's size
+    if args.learning_rate is None:  # chosen later, by the encoder's size
         args.learning_rate = 1e-3
     model: Any = torch.nn.Linear(1, 1)
     kind, settings = Trainer.get_optimizer_cls_and_kwargs(args, model)

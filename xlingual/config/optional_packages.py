@@ -1,4 +1,4 @@
-"""Packages that transformers and accelerate need for some flags, asked for before data is read."""
+"""Optional packages behind flags of transformers and accelerate, checked before data is read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["OPTIMIZER_PACKAGES", "REPORTER_PACKAGES", "Package", "check_packages
 
 
 class Package(NamedTuple):
-    """One of several modules is enough; ``pip`` is what installs the first of them."""
+    """A requirement: any one of several modules; ``pip`` installs the first of them."""
 
     modules: tuple[str, ...]
     pip: str
@@ -43,7 +43,7 @@ REPORTER_PACKAGES: dict[str, tuple[Package, ...]] = {
     "wandb": (_package("wandb"),),
 }
 
-# By the part of the optimizer's name that tells its package.
+# Keyed by the part of the optimizer's name that identifies its package.
 _BITSANDBYTES = _package("bitsandbytes")
 _TORCHAO = _package("torchao")
 OPTIMIZER_PACKAGES: dict[str, Package] = {
@@ -77,12 +77,12 @@ def check_packages(args: Any, *, on_gpu: bool) -> None:
     """Refuse flags whose package is not installed.
 
     Args:
-        args: ``TrainingArguments``, before they have prepared anything.
-        on_gpu: Whether the run is on a GPU: compiling for one needs triton, for a processor a C++
-            compiler.
+        args: ``TrainingArguments``, before ``__post_init__`` has run.
+        on_gpu: Whether the run is on a GPU: compiling needs triton on a GPU, and a C++ compiler on
+            a CPU.
 
     Raises:
-        ConfigError: A tool or backend that is not known, or not there.
+        ConfigError: An unknown tool or backend, or one that is not available here.
         MissingDependencyError: A package is not installed; the message has the pip command.
     """
     for flag, package in _wanted(args, on_gpu=on_gpu):
@@ -117,7 +117,7 @@ def _wanted_by_reporters(report_to: Any) -> Iterator[tuple[str, Package]]:
             known = ", ".join(["none", "all", *REPORTER_PACKAGES])
             raise ConfigError(f"--report_to takes {known}; got {name!r}")
         if name == "kubeflow" and "KUBEFLOW_TRAINER_SERVER_URL" not in os.environ:
-            raise ConfigError("--report_to kubeflow works inside a Kubeflow TrainJob alone")
+            raise ConfigError("--report_to kubeflow works only inside a Kubeflow TrainJob")
         yield from ((f"--report_to {name}", package) for package in REPORTER_PACKAGES[name])
 
 
@@ -143,5 +143,5 @@ def _wanted_by_compiler(backend: str, *, on_gpu: bool) -> Iterator[tuple[str, Pa
 def _is_installed(module: str) -> bool:
     try:
         return find_spec(module) is not None
-    except ValueError:  # a module that is loaded without a spec is there
+    except ValueError:  # a module that was loaded without a spec is installed
         return True

@@ -1,4 +1,4 @@
-"""From a YAML file and flags to dataclasses: defaults < ``--config`` < flags, and no surprises."""
+"""Parse a YAML file and flags into dataclasses: defaults < ``--config`` < flags."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _make_parser(types: Sequence[Any]) -> HfArgumentParser:
     from transformers import HfArgumentParser
 
     class Parser(HfArgumentParser):
-        """Reports what is wrong as our error, not by printing 200 flags."""
+        """Raises a ``ConfigError`` instead of printing 200 flags."""
 
         def error(self, message: str) -> NoReturn:
             raise ConfigError(f"{message}; --help lists the usual flags, --help_all all of them")
@@ -83,7 +83,7 @@ def _make_parser(types: Sequence[Any]) -> HfArgumentParser:
 
 
 def _let_switches_stand_alone(parser: HfArgumentParser) -> set[str]:
-    """``--freeze_embeddings`` is ``true`` also where a switch has a third state, left out."""
+    """Let ``--freeze_embeddings`` alone mean ``true``, even where the default is None."""
     from transformers.hf_argparser import string_to_bool
 
     switches: set[str] = set()
@@ -96,7 +96,7 @@ def _let_switches_stand_alone(parser: HfArgumentParser) -> set[str]:
 
 
 def _as_flags(argv: Sequence[str], *, switches: set[str]) -> list[str]:
-    """``key=value`` is ``--key=value``, unless it is the value of the flag before it."""
+    """Turn ``key=value`` into ``--key=value``, unless it is the value of the flag before it."""
     flags: list[str] = []
     for argument in argv:
         key, equals, _ = argument.partition("=")
@@ -125,10 +125,10 @@ def _split_config(flags: list[str]) -> tuple[str | None, list[str]]:
 
 
 def _read_config(path: str, hints: Mapping[str, Any]) -> dict[str, Any]:
-    """The keys of a YAML file; numbers and words stay text, which the flags' own types read.
+    """Read a YAML file; its scalars stay strings, which the flags' own types parse.
 
-    YAML would take ``no`` (a save strategy) for false and ``1e-4`` for a word. A key without a
-    value, or with ``null``, leaves the default.
+    YAML would read ``no`` (a save strategy) as false and ``1e-4`` as a string. A key without a
+    value, or with ``null``, keeps the default.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
@@ -150,9 +150,9 @@ def _read_config(path: str, hints: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _one_value(key: str, value: Any, typed_value: Any, hint: Any) -> Any:
-    """What a flag of this type can hold, from the text of a value and from what YAML makes of it.
+    """Convert a value, given as text and as parsed by YAML, to what its flag takes.
 
-    Files and renamings may be written as YAML writes them: ``[a.csv, b.csv]`` for ``a.csv,b.csv``,
+    Files and label maps may use YAML syntax: ``[a.csv, b.csv]`` for ``a.csv,b.csv``,
     ``{1: positive, 0: negative}`` for ``1=positive,0=negative``.
     """
     members = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)

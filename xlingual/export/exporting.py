@@ -1,4 +1,4 @@
-"""``export_onnx``: a folder with graphs and all that serving them takes, or nothing."""
+"""``export_onnx``: write a folder with graphs and all that serving them needs, or nothing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import yaml
 from xlingual.data import Columns
 from xlingual.errors import ConfigError, require
 from xlingual.export.export_report import ExportReport
-from xlingual.export.graphs import config_of, model_of, write_graphs
+from xlingual.export.graphs import base_model_of, write_graphs
 from xlingual.export.parity import compare, read_sets
 from xlingual.inference.classifier_loading import Classifier, load_classifier
 from xlingual.inference.onnx_session import PRECISIONS
@@ -32,26 +32,26 @@ def export_onnx(
     revision: str | None = None,
     opset: int | None = None,
 ) -> ExportReport:
-    """Write a classifier as ONNX, and compare it with PyTorch language by language.
+    """Export a classifier to ONNX, and compare it with PyTorch language by language.
 
     An adapter is merged into its base in memory. Batch and length are dynamic. int8 is dynamic
-    quantisation: weights are stored as int8 with one scale a column (embedding tables: a row),
-    activations are quantised as they come, so no calibration set is needed. Weights keep to seven
-    bits: on processors without VNNI, eight overflow the 16 bits that products are added in.
+    quantisation: weights are stored as int8 with one scale per column (embedding tables: per row)
+    and activations are quantised at run time, so no calibration set is needed. Weights use seven
+    bits: on CPUs without VNNI, eight overflow the 16 bits in which products are added.
 
     Args:
         folder: A trained model or adapter, or its hub id.
-        output_dir: A new or empty folder; it appears when everything is in it.
+        output_dir: A new or empty folder; it appears once it is complete.
         precision: ``"fp32"``, ``"int8"`` or both.
         validation: Labelled sets, ``"en=dev.jsonl,zh=test.jsonl"``, on which to measure the
             accuracy lost.
         columns: Column names of these sets; guessed where not given.
-        max_length: Tokens a row that the folder is to be used with; ``None``: as in training.
+        max_length: Tokens per row that the folder is to be used with; ``None``: as in training.
         revision: Branch, tag or commit on the hub.
         opset: ONNX operator set; ``None``: the exporter's own choice.
 
     Raises:
-        ModelLoadError: It is no such model.
+        ModelLoadError: There is no such model.
         ExportError: It cannot be converted, or the fp32 graph's logits differ from PyTorch's by
             1e-4 or more.
         OutputError: The output is not empty, or cannot be written.
@@ -79,11 +79,10 @@ def export_onnx(
 
 
 def _write_companions(source: Classifier, folder: Path) -> None:
-    """All that Predictor reads beside the graph."""
-    model: Any = model_of(source)
-    config = config_of(source)
-    config.architectures = [type(getattr(model, "get_base_model", lambda: model)()).__name__]
-    config.save_pretrained(folder)
+    """Write the files that ``Predictor`` reads besides the graph."""
+    model = base_model_of(source)
+    model.config.architectures = [type(model).__name__]
+    model.config.save_pretrained(folder)
     source.tokenizer.save_pretrained(folder)
     write_json(folder / "label_names.json", list(source.label_names))
     calibration = source.folder / "calibration.json"

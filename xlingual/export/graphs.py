@@ -1,4 +1,4 @@
-"""From a PyTorch model to an ONNX graph in fp32, and from that to int8."""
+"""Convert a PyTorch model to an ONNX graph in fp32, and that graph to int8."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from xlingual.errors import ExportError, ModelLoadError
 from xlingual.inference.classifier_loading import Classifier
 from xlingual.inference.onnx_session import PRECISIONS, load_onnx_model
 
-__all__ = ["config_of", "model_of", "write_graphs"]
+__all__ = ["base_model_of", "write_graphs"]
 
 _EXTERNAL_FROM = 1_800_000_000  # bytes; a protobuf file holds less than 2 GiB
 _LONGEST_REASON = 200  # characters; onnxruntime lists every type that a node was given
@@ -39,13 +39,13 @@ class _Logits(nn.Module):
 def write_graphs(
     source: Classifier, folder: Path, *, precision: Sequence[str], opset: int | None
 ) -> None:
-    """Write the graphs of these precisions; int8 is made from fp32 in any case.
+    """Write the graphs of these precisions; int8 is always made from fp32.
 
     Raises:
-        ExportError: The model does what the exporter cannot follow, or onnxruntime cannot run.
+        ExportError: The exporter cannot follow the model, or onnxruntime cannot run the graph.
         OSError: The disk is full or cannot be written.
     """
-    model: Any = model_of(source)
+    model = model_of(source)
     size = sum(p.numel() * p.element_size() for p in model.parameters())
     is_external = size > _EXTERNAL_FROM
     full = folder / PRECISIONS["fp32"]
@@ -65,7 +65,7 @@ def write_graphs(
 
 def _trace(source: Classifier, *, opset: int | None) -> Any:
     names = _input_names(source)
-    # Sizes of one would be taken for constants, and so would two sizes that are the same.
+    # The exporter would take a size of one, or two equal sizes, for constants.
     ids = torch.full((2, 11), source.tokenizer.pad_token_id)
     ids[:, :7] = torch.arange(3, 10) % len(source.tokenizer)
     values = {
@@ -89,10 +89,10 @@ def _trace(source: Classifier, *, opset: int | None) -> Any:
 
 @contextmanager
 def _export_errors(source: Classifier, what: str) -> Iterator[None]:
-    """One error for whatever a model does that the tracer or the quantiser cannot follow."""
+    """Turn every failure of the tracer or the quantiser into one error."""
     try:
         yield
-    except OSError:  # a full disk is no fault of the model
+    except OSError:  # a full disk is not the model's fault
         raise
     except Exception as error:
         reason = next(iter(str(error).strip().splitlines()), "no reason given")
@@ -106,7 +106,7 @@ def _check_that_it_runs(source: Classifier, folder: Path, precision: str) -> Non
         load_onnx_model(folder, precision=precision)
     except ModelLoadError as error:
         lines = str(error.__cause__).strip().splitlines() or ["no reason given"]
-        reason = lines[0].rpartition(" failed:")[2]  # before it stands a folder that will be gone
+        reason = lines[0].rpartition(" failed:")[2]  # before it comes a temporary folder
         raise ExportError(
             f"onnxruntime cannot run the {precision} graph made of {source.folder}; leave the "
             f"opset out, or name one that it knows ({reason[:_LONGEST_REASON]})"
@@ -118,7 +118,7 @@ def _quantize(source: Path, target: Path, *, is_external: bool) -> None:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     model = onnx.load(source)
-    # The quantiser turns weights around and then trips over their noted shapes; it infers its own.
+    # The quantiser transposes weights and then fails on their recorded shapes; it infers its own.
     del model.graph.value_info[:]
     _quantize_embeddings(model.graph)
     quantize_dynamic(
@@ -129,18 +129,18 @@ def _quantize(source: Path, target: Path, *, is_external: bool) -> None:
         reduce_range=True,
         weight_type=QuantType.QInt8,
         use_external_data_format=is_external,
-        # Only products with weights: attention scores times values are not worth the rounding.
+        # Only products with weights: for attention, the rounding costs more than it gains.
         extra_options={"MatMulConstBOnly": True},
     )
 
 
 def _quantize_embeddings(graph: Any) -> None:
-    r"""Store embedding tables as int8 with one scale a row, and multiply what is looked up.
+    r"""Store embedding tables as int8 with one scale per row, applied to the rows looked up.
 
     .. math:: e_i \approx s_i q_i, \quad s_i = \max_j |e_{ij}| / 127
 
     onnxruntime's own quantisation of Gather has one scale for the whole table, which a single
-    large row makes coarse for all others: on the embedded encoder it cost more than two points.
+    large row makes coarse for all others: on the embedded encoder that costs over two points.
     """
     from onnx import TensorProto, helper, numpy_helper
 
@@ -180,22 +180,22 @@ def model_of(source: Classifier) -> nn.Module:
 
 def _input_names(source: Classifier) -> list[str]:
     names = ["input_ids", "attention_mask"]
-    # With one type of token there is nothing to tell apart, whatever the tokenizer makes.
-    has_types = getattr(config_of(source), "type_vocab_size", 0) > 1
+    # With a single token type the input is constant, whatever the tokenizer returns.
+    has_types = getattr(base_model_of(source).config, "type_vocab_size", 0) > 1
     if has_types and "token_type_ids" in source.tokenizer.model_input_names:
         names.append("token_type_ids")
     return names
 
 
-def config_of(source: Classifier) -> Any:
-    """The config of the model below an adapter's wrapper."""
+def base_model_of(source: Classifier) -> Any:
+    """The PyTorch model, without an adapter's wrapper."""
     model: Any = model_of(source)
-    return getattr(model, "get_base_model", lambda: model)().config
+    return getattr(model, "get_base_model", lambda: model)()
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporter and the quantiser talk of their insides, in warnings and in the root logger."""
+    """Hide the internals that exporter and quantiser report as warnings and in the root logger."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -1,9 +1,10 @@
-"""An exported graph against PyTorch, language by language: logits, labels, accuracy lost."""
+"""Compare an exported graph with PyTorch, language by language: logits, labels, accuracy lost."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +55,9 @@ def compare(
     sets: Mapping[str, tuple[list[Any], list[Any]]],
     output: Path,
 ) -> ExportReport:
-    """Ask PyTorch and every graph the same, and refuse a full-precision graph that differs."""
+    """Run PyTorch and every graph on the same rows, and refuse an fp32 graph that differs."""
     report = ExportReport(output)
-    rows = {name: _as_asked(source, list(texts)) for name, texts in _PROBE.items()}
+    rows = {name: _as_inputs(source, list(texts)) for name, texts in _PROBE.items()}
     rows |= {name: inputs for name, (inputs, _) in sets.items()}
     expected = {name: _probe_logits(source, source.session, some) for name, some in rows.items()}
     answers = {name: _answers(source, source.session, some) for name, some in rows.items()}
@@ -100,8 +101,8 @@ def _warn_of_loss(report: ExportReport, name: str, precision: str) -> None:
         )
 
 
-def _as_asked(source: Classifier, texts: list[str]) -> list[Any]:
-    """Probe sentences in the form that the model reads: pairs are a sentence and the next."""
+def _as_inputs(source: Classifier, texts: list[str]) -> list[Any]:
+    """Probe sentences as the model reads them; in pairs, each sentence comes with the next."""
     if not source.takes_pairs:
         return texts
     return list(zip(texts, [*texts[1:], texts[0]], strict=True))
@@ -130,15 +131,7 @@ def _largest_difference(found: Sequence[np.ndarray], expected: Sequence[np.ndarr
 
 
 def _answers(source: Classifier, session: Session, rows: Sequence[Any]) -> list[Any]:
-    predictor = Predictor(
-        session,
-        source.tokenizer,
-        label_names=source.label_names,
-        task=source.task,
-        calibration_temperature=source.calibration_temperature,
-        max_length=source.max_length,
-        takes_pairs=source.takes_pairs,
-    )
+    predictor = Predictor.of(replace(source, session=session))
     return [_answer(source.task, prediction) for prediction in predictor.predict(rows)]
 
 
@@ -151,7 +144,7 @@ def _answer(task: Task, prediction: Prediction) -> Any:
 
 
 def _share_equal(found: Sequence[Any], expected: Sequence[Any]) -> float:
-    """Over rows; over tokens where answers are a tag for each."""
+    """The share of equal answers: over rows, or over tokens if answers are sequences of tags."""
     pairs = list(zip(found, expected, strict=True))
     is_tagged = all(
         isinstance(b, tuple) and b and isinstance(b[0], str) and len(a) == len(b) for a, b in pairs
@@ -164,7 +157,7 @@ def _share_equal(found: Sequence[Any], expected: Sequence[Any]) -> float:
 def read_sets(
     spec: str, source: Classifier, columns: Columns | None
 ) -> dict[str, tuple[list[Any], list[Any]]]:
-    """Inputs and right answers of every validation set, by name."""
+    """Inputs and references of every validation set, by name."""
     task = get_task("pair") if source.takes_pairs else source.task
     space = LabelSpace(source.label_names)
     sets = {}

@@ -1,6 +1,6 @@
-"""Pushing a finished model to a hub: Hugging Face and its mirrors, and ModelScope.
+"""Push a finished model to a hub: Hugging Face and its mirrors, and ModelScope.
 
-``xlingual.training.pushing`` holds what a trainer needs; it imports torch, and these two do not.
+``xlingual.training.pushing`` is the trainer's side; it imports torch, and these modules do not.
 """
 
 from xlingual.hub.huggingface import push_folder

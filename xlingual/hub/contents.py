@@ -1,4 +1,4 @@
-"""Which files of a folder go to a hub, and what must not: all of it known before any traffic."""
+"""Collect the files of a folder that go to a hub, and check them before anything is sent."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from xlingual.labels import LabelSpace, normalize_label
 __all__ = ["ModelFolder", "check_labels", "label_space_of", "read_model_folder", "scrub"]
 
 _PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib")
-# Left out. The Trainer's pickled arguments, and the state that only a resumed run needs; what holds
+# Not uploaded: the Trainer's pickled arguments, and state that only a resumed run needs; files with
 # the user's texts, which are not ours to publish; files that are being written.
 _LEFT_OUT = (
     "training_args.bin", "optimizer.pt", "scheduler.pt", "scaler.pt", "rng_state*.pth",
@@ -25,7 +25,7 @@ _LEFT_OUT = (
 )  # fmt: skip
 _FOLDERS_LEFT_OUT = ("checkpoint-*", "runs", ".*", "_*")
 _TOKEN = re.compile(r"\bhf_[A-Za-z0-9]{20,}|\bms-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{20,}")
-_READABLE = 16 << 20  # bytes; text that is longer is a vocabulary
+_READABLE = 16 << 20  # bytes; longer text is a vocabulary
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class ModelFolder:
 
     Args:
         path: The folder.
-        files: What goes to the hub: its name there, and the file, or the text where it differs.
-        label_space: The label names; None where the model has none.
+        files: The files for the hub: the name there, and the file, or its content if it differs.
+        label_space: The label names; None if the model has none.
         is_adapter: Whether it is an adapter, with or without its base.
     """
 
@@ -45,21 +45,22 @@ class ModelFolder:
     is_adapter: bool
 
     def stamps(self) -> dict[str, tuple[int, int]]:
-        """Size and time of every file: different after the upload if one was written meanwhile."""
+        """Size and time of every file, to notice files that change during the upload."""
         stats = {name: f.stat() for name, f in self.files.items() if isinstance(f, Path)}
         return {name: (stat.st_size, stat.st_mtime_ns) for name, stat in stats.items()}
 
 
 def read_model_folder(folder: str | Path, *, repo_id: str, token: str | None = None) -> ModelFolder:
-    """Collect what goes to the hub.
+    """Collect the files that go to the hub.
 
-    An adapter that holds its base names itself as its base there: ``from_pretrained(repo_id)``
-    takes a base from where ``adapter_config.json`` says, except in a local folder (transformers
-    5.23), and on another machine that is a path of this one, or a model without these labels.
+    On the hub, an adapter saved with its base names its own repository as the base:
+    ``from_pretrained(repo_id)`` loads the base that ``adapter_config.json`` names (but not from a
+    local folder, transformers 5.23), and the original name is a path of this machine, or a model
+    without these labels.
 
     Raises:
-        ModelLoadError: It is no model, its weights are pickled or damaged, or it is an adapter
-            whose base is only on this machine.
+        ModelLoadError: The folder holds no model, its weights are pickled or damaged, or it is an
+            adapter whose base is only on this machine.
         ConfigError: A file holds an access token.
     """
     path = Path(folder).expanduser()
@@ -93,9 +94,9 @@ def _check_weights(folder: Path, files: Mapping[str, Path]) -> None:
     pickled = [name for name in files if name.endswith(_PICKLED)]
     if pickled:
         raise ModelLoadError(
-            f"{folder} holds pickled weights ({pickled[0]}), which can run any code when they are "
-            "read and are refused; expected safetensors: save it again with a current "
-            "transformers, and take the old file away"
+            f"{folder} holds pickled weights ({pickled[0]}), which are refused because reading "
+            "them can run any code; expected safetensors: save the model again with a current "
+            "transformers, and delete the old file"
         )
     is_full = "config.json" in files and any(_is_model(name) for name in files)
     is_adapter = {"adapter_config.json", "adapter_model.safetensors"} <= files.keys()
@@ -116,7 +117,7 @@ def _check_weights(folder: Path, files: Mapping[str, Path]) -> None:
                     pass
             except (SafetensorError, OSError) as error:
                 raise ModelLoadError(
-                    f"{file} is damaged, expected whole safetensors ({error}); save it again"
+                    f"{file} is damaged, expected complete safetensors ({error}); save it again"
                 ) from error
 
 
@@ -128,7 +129,7 @@ def _is_model(name: str) -> bool:
 def _adapter_config(folder: Path, files: Mapping[str, Path], *, repo_id: str) -> bytes:
     content = _read_json(files["adapter_config.json"])
     if not content:
-        raise ModelLoadError(f"{folder} has an adapter_config.json that is no JSON object")
+        raise ModelLoadError(f"{folder} has an adapter_config.json that is not a JSON object")
     base = str(content.get("base_model_name_or_path") or "")
     if "config.json" in files and "model.safetensors" in files:
         content |= {"base_model_name_or_path": repo_id, "revision": None}
@@ -147,8 +148,8 @@ def _check_no_token(files: Mapping[str, Path], token: str | None) -> None:
         text = file.read_text(encoding="utf-8", errors="ignore")
         if _TOKEN.search(text) or (token and token in text):
             raise ConfigError(
-                f"{file} holds an access token, which everybody could read on a hub; take it out "
-                "of the file, and give the token a new value"
+                f"{file} holds an access token, which anybody could read on a hub; remove it from "
+                "the file, and replace the token by a new one"
             )
 
 
@@ -165,12 +166,12 @@ def label_space_of(config: Mapping[str, Any], names: list[str] | None = None) ->
         if isinstance(id2label, dict) and id2label:
             return LabelSpace.from_id2label({int(i): str(n) for i, n in id2label.items()})
         return LabelSpace(tuple(names)) if names else None
-    except ValueError:  # names that differ only in case: no space of ours to compare with
+    except ValueError:  # names that differ only in case, which no label space may have
         return None
 
 
 def check_labels(own: LabelSpace | None, there: LabelSpace | None, *, repo_id: str) -> None:
-    """Refuse to replace a model by one that means other things by its ids.
+    """Refuse to replace a model by one with another meaning of the label ids.
 
     Raises:
         LabelSpaceError: Both have label names, and they differ in a name or in their order.
@@ -181,7 +182,7 @@ def check_labels(own: LabelSpace | None, there: LabelSpace | None, *, repo_id: s
         normalize_label(name) for name in there.names
     ]:
         return
-    how = "in another order" if own.is_permutation_of(there) else "other labels"
+    how = "these labels in another order" if own.is_permutation_of(there) else "other labels"
     raise LabelSpaceError(
         f"{repo_id} holds a model with {how}: {', '.join(there.names)}; this one has "
         f"{', '.join(own.names)}; push to another repository, or replace it with "

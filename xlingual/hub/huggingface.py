@@ -1,4 +1,4 @@
-"""Pushing to the Hugging Face hub or a mirror of it (``HF_ENDPOINT``), in one commit."""
+"""Push to the Hugging Face hub or a mirror of it (``HF_ENDPOINT``), in one commit."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ __all__ = ["check_hub", "prepare_repo", "push_files", "push_folder"]
 
 logger = logging.getLogger(__name__)
 
-# What an earlier push of another kind left: full weights beside an adapter, an adapter over a full
-# model, shards of another number. from_pretrained would load it together with the new files.
+# Left by an earlier push of another kind: full weights beside an adapter, an adapter over a full
+# model, another number of shards. from_pretrained would load them together with the new files.
 _REPLACED = re.compile(
     r"(pytorch_model|model|adapter_model)(-\d+-of-\d+)?\.(bin|safetensors)(\.index\.json)?"
     r"|adapter_config\.json"
@@ -54,28 +54,28 @@ def push_folder(
     revision: str | None = None,
     replace_labels: bool = False,
 ) -> CommitInfo:
-    """Upload the folder of a saved model; all of it is there afterwards, or nothing is.
+    """Upload the folder of a saved model, all of it or nothing.
 
-    Checkpoints, the state of a run, predictions with the user's texts and pickled arguments stay
-    at home. Weights on the hub that are not of this model are removed in the same commit.
+    Checkpoints, training state, predictions with the user's texts and pickled arguments are not
+    uploaded. Weights on the hub that are not of this model are removed in the same commit.
 
     Args:
         folder: A full model, an adapter, or an exported model. It is only read.
-        repo_id: ``name`` or ``namespace/name``; made if it is not there.
-        private: Whether a new repository is private; None: as the account's default.
+        repo_id: ``name`` or ``namespace/name``; created if it does not exist.
+        private: Whether a new repository is private; None: the account's default.
         token: Access token; None: ``HF_TOKEN``, or that of ``hf auth login``.
-        commit_message: First line of the commit.
-        revision: Branch to commit to; made if it is not there. None: ``main``.
+        commit_message: First line of the commit message.
+        revision: Branch to commit to; created if it does not exist. None: ``main``.
         replace_labels: Whether a model with other label names may be replaced.
 
     Returns:
-        The commit; a string, its address.
+        The commit, a string that is its address.
 
     Raises:
-        ConfigError: An illegal repository id, a token in a file, or a card the hub refuses.
+        ConfigError: An illegal repository id, a token in a file, or a card that the hub rejects.
         ModelLoadError: The folder holds no model that may be pushed.
         LabelSpaceError: The repository holds a model with other labels.
-        OutputError: The hub is not reached, or does not permit it; the folder is as it was.
+        OutputError: The hub cannot be reached, or refuses; the folder is unchanged.
     """
     token = token or get_token()
     check_repo_id(repo_id)
@@ -88,7 +88,7 @@ def push_folder(
         label_space=None if replace_labels else model.label_space,
         folder=model.path,
     )
-    if model.is_adapter:  # a name without its namespace is only now complete
+    if model.is_adapter:  # only now is the namespace known
         model = read_model_folder(folder, repo_id=repo_id, token=token)
     before = model.stamps()
     commit = push_files(
@@ -101,7 +101,7 @@ def push_folder(
         folder=model.path,
     )
     if model.stamps() != before:
-        raise OutputError(f"{model.path} was written to while it was pushed: push it once more")
+        raise OutputError(f"{model.path} was changed while it was pushed: push it again")
     logger.info("pushed %d files of %s: %s", len(model.files), model.path, commit.commit_url)
     return commit
 
@@ -110,7 +110,7 @@ def check_repo_id(repo_id: str) -> None:
     """Check the form of a repository's name.
 
     Raises:
-        ConfigError: The hub would not take it.
+        ConfigError: The hub would reject it.
     """
     try:
         if not repo_id:
@@ -119,16 +119,16 @@ def check_repo_id(repo_id: str) -> None:
     except HFValidationError as error:
         reason = " ".join(str(error).split()).removesuffix(".")
         raise ConfigError(
-            f"{repo_id!r} is no repository id; expected namespace/name of letters, digits, "
+            f"{repo_id!r} is not a repository id; expected namespace/name of letters, digits, "
             f"'-', '_' and '.' ({reason})"
         ) from error
 
 
 def check_hub(repo_id: str, *, folder: str | Path | None = None) -> None:
-    """Check what can be known without any traffic.
+    """Check what can be checked without network traffic.
 
     Raises:
-        ConfigError: The repository's id is illegal.
+        ConfigError: The repository id is illegal.
         OutputError: ``HF_HUB_OFFLINE`` forbids all traffic.
     """
     check_repo_id(repo_id)
@@ -150,14 +150,14 @@ def prepare_repo(
     label_space: LabelSpace | None = None,
     folder: str | Path | None = None,
 ) -> str:
-    """Make the repository if it is not there, and check that it may be pushed to.
+    """Create the repository if it does not exist, and check that it may be pushed to.
 
     Returns:
         The id with its namespace.
 
     Raises:
-        LabelSpaceError: It holds a model with labels that are not those of ``label_space``.
-        OutputError: It cannot be reached or made, or is public where private was asked for.
+        LabelSpaceError: It holds a model with other labels than those of ``label_space``.
+        OutputError: It cannot be reached or created, or is public although ``private`` is set.
     """
     token = token or get_token()
     check_hub(repo_id, folder=folder)
@@ -168,7 +168,7 @@ def prepare_repo(
         info = _repo_info(api, full_id, None)
         if info is not None and private and not info.private:
             raise OutputError(
-                f"{full_id} is there and public, and a private repository was asked for; give "
+                f"{full_id} exists and is public, but a private repository was requested; give "
                 "another name, or make it private on the hub first"
             )
         if info is None:
@@ -192,17 +192,17 @@ def push_files(
     path_in_repo: str = "",
     folder: str | Path | None = None,
 ) -> CommitInfo:
-    """Put files into a repository that is there, in one commit on what was just checked.
+    """Push files to an existing repository, in one commit on top of the revision just checked.
 
-    ``HfApi.upload_folder`` would do it in several commits where hf_xet is installed, and a reader
-    in between would find half a model.
+    ``HfApi.upload_folder`` would make several commits if hf_xet is installed, and a download in
+    between would get half a model.
     """
     api = HfApi(token=token)
     prefix = f"{path_in_repo}/" if path_in_repo else ""
 
     def push() -> CommitInfo:
         info = _repo_info(api, repo_id, revision)
-        if not prefix:  # what others have pushed meanwhile is looked at again
+        if not prefix:  # somebody else may have pushed in the meantime
             _check_remote_labels(api, repo_id, info, label_space)
         adds = [
             CommitOperationAdd(prefix + name, str(file) if isinstance(file, Path) else file)
@@ -222,7 +222,7 @@ def push_files(
 
 
 def _repo_info(api: HfApi, repo_id: str, revision: str | None) -> Any:
-    """What is on the hub, or None; a hub that wants a token first has said nothing about it."""
+    """A repository or revision on the hub; None only if the hub says that it does not exist."""
     try:
         return api.repo_info(repo_id, revision=revision)
     except (RepositoryNotFoundError, RevisionNotFoundError) as error:
@@ -241,7 +241,7 @@ def _check_remote_labels(api: HfApi, repo_id: str, info: Any, own: LabelSpace | 
         )
         config = json.loads(Path(path).read_text(encoding="utf-8"))
     except (EntryNotFoundError, ValueError) as error:
-        if isinstance(error.__cause__, HTTPError):  # not missing: not reached
+        if isinstance(error.__cause__, HTTPError):  # not missing, but not reached
             raise error.__cause__ from None
         return
     if isinstance(config, dict):

@@ -1,4 +1,4 @@
-"""Pushing to ModelScope (``MODELSCOPE_ENDPOINT`` names another server), by its own client."""
+"""Push to ModelScope (``MODELSCOPE_ENDPOINT`` can name another server) with its own client."""
 
 from __future__ import annotations
 
@@ -39,15 +39,16 @@ def push_to_modelscope(
 ) -> str:
     """Upload the folder of a saved model to ModelScope.
 
-    The same files go up as with ``push_folder``, from a copy: the client would write its cache
-    into the folder. It commits in batches, so a push that failed half-way is completed by the next.
+    The same files are uploaded as by ``push_folder``, but from a copy, because the client would
+    write its cache into the folder. It commits in batches: if a push fails half-way, the next one
+    completes it.
 
     Args:
         folder: A full model, an adapter, or an exported model. It is only read.
-        repo_id: ``owner/name``; made if it is not there.
+        repo_id: ``owner/name``; created if it does not exist.
         private: Whether a new repository is private; None: public.
         token: Access token; None: ``MODELSCOPE_API_TOKEN``, or that of ``modelscope login``.
-        commit_message: First line of the commit.
+        commit_message: First line of the commit message.
         revision: Branch to commit to; None: ``master``.
         replace_labels: Whether a model with other label names may be replaced.
 
@@ -59,29 +60,21 @@ def push_to_modelscope(
         ConfigError: An illegal repository id, or a token in a file.
         ModelLoadError: The folder holds no model that may be pushed.
         LabelSpaceError: The repository holds a model with other labels.
-        OutputError: The hub is not reached, or does not permit it; the folder is as it was.
+        OutputError: The hub cannot be reached, or refuses; the folder is unchanged.
     """
     client = _require_client()
     check_repo_id(repo_id)
     if "/" not in repo_id:
-        raise OutputError(f"ModelScope wants owner/name as a repository id; got {repo_id!r}")
+        raise OutputError(f"ModelScope needs owner/name as a repository id; got {repo_id!r}")
     config = client.HubConfig(token=token)
     model = read_model_folder(folder, repo_id=repo_id, token=config.token)
 
     def push() -> str:
         api = client.HubApi(config)
-        if api.repo_exists(repo_id, "model"):
-            if private and api.get_repo(repo_id, "model").visibility != client.Visibility.PRIVATE:
-                raise OutputError(
-                    f"{repo_id} is there and not known to be private, and a private repository "
-                    "was asked for; give another name, or make it private on the hub first"
-                )
-            if not replace_labels:
-                there = _remote_labels(client, api, repo_id, revision)
-                check_labels(model.label_space, there, repo_id=repo_id)
-        else:
-            visibility = "private" if private else "public"
-            api.create_repo(repo_id, "model", visibility=visibility)
+        is_new = _prepare_repo(client, api, repo_id, private=bool(private))
+        if not is_new and not replace_labels:
+            there = _remote_labels(client, api, repo_id, revision)
+            check_labels(model.label_space, there, repo_id=repo_id)
         with tempfile.TemporaryDirectory(prefix="xlingual-push-") as copy:
             _copy(model, Path(copy))
             api.upload_folder(
@@ -109,6 +102,19 @@ def _require_client() -> Any:
         ) from error
 
 
+def _prepare_repo(client: Any, api: Any, repo_id: str, *, private: bool) -> bool:
+    """Create the repository if it does not exist; returns whether it is new."""
+    if not api.repo_exists(repo_id, "model"):
+        api.create_repo(repo_id, "model", visibility="private" if private else "public")
+        return True
+    if private and api.get_repo(repo_id, "model").visibility != client.Visibility.PRIVATE:
+        raise OutputError(
+            f"{repo_id} exists and is not known to be private, but a private repository was "
+            "requested; give another name, or make it private on the hub first"
+        )
+    return False
+
+
 def _remote_labels(client: Any, api: Any, repo_id: str, revision: str | None) -> LabelSpace | None:
     with tempfile.TemporaryDirectory(prefix="xlingual-push-") as folder:
         try:
@@ -128,7 +134,7 @@ def _copy(model: ModelFolder, target: Path) -> None:
         if isinstance(file, bytes):
             to.write_bytes(file)
         else:
-            try:  # a large file is not read twice where a link will do
+            try:  # a link saves copying a large file
                 os.link(file.resolve(), to)
             except OSError:
                 to.write_bytes(file.read_bytes())
@@ -139,16 +145,16 @@ def _with_retries(push: Callable[[], str], *, repo_id: str, token: str | None, f
         return scrub(error, token)[:300] or type(error).__name__
 
     try:
-        return retrying(_may_pass, reason=reason, hub="ModelScope")(push)
+        return retrying(_is_transient, reason=reason, hub="ModelScope")(push)
     except XlingualError:
         raise
     except Exception as error:  # the client raises its own, requests' and ValueErrors
         raise OutputError(
-            f"ModelScope does not take {repo_id} ({reason(error)}); check the token "
+            f"ModelScope refuses {repo_id} ({reason(error)}); check the token "
             f"(MODELSCOPE_API_TOKEN, or `modelscope login`) and its permissions; {folder} is kept "
             f"as it is: push it later with: xlingual push {folder} {repo_id} --hub modelscope"
         ) from None
 
 
-def _may_pass(error: BaseException) -> bool:
+def _is_transient(error: BaseException) -> bool:
     return bool(getattr(error, "retryable", isinstance(error, ConnectionError)))

@@ -1,4 +1,4 @@
-"""What to do when a hub fails: try again where it may pass, and say clearly where it does not."""
+"""Retry what may fail on a hub for a moment, and turn the other failures into clear errors."""
 
 from __future__ import annotations
 
@@ -27,16 +27,19 @@ Answer = TypeVar("Answer")
 
 
 def retrying(
-    may_pass: Callable[[BaseException], bool], *, reason: Callable[[BaseException], str], hub: str
+    is_transient: Callable[[BaseException], bool],
+    *,
+    reason: Callable[[BaseException], str],
+    hub: str,
 ) -> tenacity.Retrying:
-    """Four tries of an action, 1, 2 and 4 seconds apart; the last error is raised as it is.
+    """Up to four tries of an action, 1, 2 and 4 seconds apart; the last error is raised unchanged.
 
-    The clients wait and try again by themselves within an upload; they ask, create and commit once.
+    The clients themselves retry an upload, but look up, create and commit only once.
 
     Args:
-        may_pass: Whether an error may be gone at the next try; others are raised at once.
+        is_transient: Whether an error may be gone at the next try; others are raised at once.
         reason: The error in a few words, without a token, for the log.
-        hub: What the log calls the hub.
+        hub: The hub's name in the log.
     """
 
     def say(state: tenacity.RetryCallState) -> None:
@@ -47,7 +50,7 @@ def retrying(
             )
 
     return tenacity.Retrying(
-        retry=tenacity.retry_if_exception(may_pass),
+        retry=tenacity.retry_if_exception(is_transient),
         stop=tenacity.stop_after_attempt(_TRIES),
         wait=tenacity.wait_exponential(),
         before_sleep=say,
@@ -58,7 +61,7 @@ def retrying(
 def with_retries(
     action: Callable[[], Answer], *, repo_id: str, token: str | None, folder: str | Path | None
 ) -> Answer:
-    """Do it, again after what may pass; turn what does not pass into one clear error."""
+    """Run an action, retrying transient errors; turn the others into one clear error."""
 
     def reason(error: BaseException) -> str:
         cause = _http_cause(error)
@@ -66,7 +69,7 @@ def with_retries(
         return f"status {status}" if status else scrub(cause, token) or type(cause).__name__
 
     try:
-        return retrying(_may_pass, reason=reason, hub="the hub")(action)
+        return retrying(_is_transient, reason=reason, hub="the hub")(action)
     except XlingualError:
         raise
     except (HTTPError, OSError, RuntimeError, ValueError) as error:
@@ -74,15 +77,15 @@ def with_retries(
         raise _failure(error, repo_id=repo_id, token=token, folder=folder) from None
 
 
-def _may_pass(error: BaseException) -> bool:
-    """A status that may change, or a request without an answer."""
+def _is_transient(error: BaseException) -> bool:
+    """Whether the status may change, or the request had no answer."""
     cause = _http_cause(error)
     status = _status(cause)
     return status in _RETRIED or (status is None and isinstance(cause, HTTPError))
 
 
 def _http_cause(error: BaseException) -> BaseException:
-    """The failed request below what the client wrapped around it."""
+    """The failed request inside the client's own exception."""
     inner: BaseException | None = error
     while inner is not None and not isinstance(inner, HTTPError):
         inner = inner.__cause__
@@ -102,26 +105,29 @@ def _failure(
     later = how_to_push_later(folder, repo_id)
     hub = f"the hub at {constants.ENDPOINT}"
     if "README.md" in reason and "metadata" in reason:
-        return ConfigError(f"{hub} does not take the card: {reason}{later}")
+        return ConfigError(f"{hub} rejects the model card: {reason}{later}")
     if status == 401 and not token:
-        said = f"{hub} wants a token: set HF_TOKEN, or log in with `hf auth login`"
+        said = f"{hub} needs a token: set HF_TOKEN, or log in with `hf auth login`"
     elif status == 401:
-        said = f"{hub} does not know the token (401); make a new one with write permission"
+        said = f"{hub} rejects the token (401); create a new one with write permission"
     elif status == 403:
-        said = f"the token may not write to {repo_id} on {hub} (403); ask its owner, or use another"
+        said = (
+            f"the token may not write to {repo_id} on {hub} (403); ask the owner for permission, "
+            "or use another token"
+        )
     elif status in _CONFLICTS:
-        said = f"others keep committing to {repo_id} ({status}); try later"
+        said = f"others keep committing to {repo_id} ({status}); try again later"
     elif status is not None:
         said = f"{hub} failed with status {status} ({reason[:300]})"
     elif isinstance(cause, HTTPError):
-        said = f"{hub} is not reached ({reason[:300]}); HF_ENDPOINT names a mirror"
+        said = f"{hub} cannot be reached ({reason[:300]}); HF_ENDPOINT can name a mirror"
     else:
         said = f"pushing to {repo_id} failed ({reason[:300]})"
     return OutputError(said + later)
 
 
 def how_to_push_later(folder: str | Path | None, repo_id: str) -> str:
-    """The end of a message on a push that failed: nothing is lost."""
+    """The end of an error message: nothing is lost, and how to push the folder later."""
     if folder is None:
         return ""
     return f"; {folder} is kept as it is: push it later with: xlingual push {folder} {repo_id}"

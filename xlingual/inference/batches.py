@@ -1,4 +1,4 @@
-"""Rows of tokens through a model: padded batches under a token budget, logits without padding."""
+"""Run tokenised rows through a model, in padded batches under a token budget."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 __all__ = ["Encoded", "Session", "run_batches"]
 
 Encoded: TypeAlias = Mapping[str, list[int]]
-"""One tokenised row: ``input_ids``, ``attention_mask`` and what else the tokenizer makes."""
+"""One tokenised row: ``input_ids``, ``attention_mask`` and other outputs of the tokenizer."""
 
 Session: TypeAlias = Callable[[dict[str, np.ndarray]], np.ndarray]
-"""A model that runs: int64 arrays of (rows, length) by input name -> float32 logits."""
+"""A model ready to run: int64 arrays of (rows, length) by input name -> float32 logits."""
 
 
 def run_batches(
@@ -31,7 +31,7 @@ def run_batches(
     """The logits of every row, in the order of ``rows``, without those of padding.
 
     Shape:
-        (labels,) a row from a model that classifies texts, (length, labels) from one that tags.
+        (labels,) per row from a classifier of texts, (length, labels) from a tagger.
     """
     lengths = [len(row["input_ids"]) for row in rows]
     on_the_left = tokenizer.padding_side == "left"

@@ -1,4 +1,4 @@
-"""A saved classifier, full or adapter, as something that runs; and every way it can be unfit."""
+"""Load a saved classifier, a full model or an adapter, and refuse one that cannot be used."""
 
 from __future__ import annotations
 
@@ -43,16 +43,16 @@ _MALFORMED = (
 
 @dataclass(frozen=True)
 class Classifier:
-    """A model that runs, and what is needed to ask it and to read its answers.
+    """A model ready to run, with its tokenizer, labels and settings.
 
     Args:
-        folder: Where it is on this machine.
-        session: Arrays of token ids to logits.
+        folder: Its local folder.
+        session: Maps arrays of token ids to logits.
         tokenizer: Its tokenizer.
-        task: Sequence, multi-label or token; pairs are a matter of what is asked.
+        task: Sequence, multi-label or token; a sequence model also takes pairs.
         label_names: In the order of the logits.
-        calibration_temperature: Divides the logits; 1.0 where none was fitted.
-        max_length: Tokens a row, special tokens included.
+        calibration_temperature: Divides the logits; 1.0 if none was fitted.
+        max_length: Tokens per row, special tokens included.
         takes_pairs: Whether it was trained on pairs; ``None``: not known.
     """
 
@@ -80,9 +80,9 @@ def load_classifier(
     The arguments are those of ``Predictor.from_pretrained``.
 
     Raises:
-        ModelLoadError: It is no such model, its weights are pickled, or its base is missing or does
-            not fit.
-        ConfigError: An argument that is not possible.
+        ModelLoadError: There is no such model, its weights are pickled, or its base is missing or
+            does not fit.
+        ConfigError: An invalid argument.
     """
     if backend not in BACKENDS:
         raise ConfigError(f"backend must be one of {', '.join(BACKENDS)}; got {backend!r}")
@@ -122,7 +122,7 @@ def load_classifier(
 
 @contextmanager
 def _load_errors(name: str | Path) -> Iterator[None]:
-    """Turn what the libraries raise on a damaged or unknown model into one error."""
+    """Turn the libraries' errors on a damaged or unknown model into one error."""
     try:
         yield
     except XlingualError:
@@ -131,12 +131,12 @@ def _load_errors(name: str | Path) -> Iterator[None]:
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise ModelLoadError(
             f"cannot load the model {str(name)!r}: expected config.json, model.safetensors and a "
-            f"tokenizer of an architecture that transformers knows without foreign code ({reason})"
+            f"tokenizer of an architecture that transformers has without remote code ({reason})"
         ) from error
 
 
 def _name_labels_of_adapter(config: Any, folder: Path, *, is_apart: bool) -> None:
-    """Labels of an adapter without its base: the base's config knows neither names nor number."""
+    """Set the labels of an adapter without its base, whose config has neither names nor number."""
     results = read_json(folder / "all_results.json") or {} if is_apart else {}
     names = results.get("label_names")
     if names:
@@ -159,7 +159,7 @@ def _task_of(
         )
     if config.problem_type == "regression" or len(config.id2label) < 2:
         raise ModelLoadError(
-            f"{folder} has a head for one number, not for labels; expected two labels or more"
+            f"{folder} has a head for one number, not for labels; expected at least two labels"
         )
     is_multi = config.problem_type == "multi_label_classification"
     return get_task("multi_label" if is_multi or run.get("task") == "multi_label" else "sequence")
@@ -179,7 +179,7 @@ def _calibration_temperature(folder: Path) -> float:
 
 
 def _model_of(session: Session, config: Any, task: Task) -> nn.Module:
-    """The model that runs; of a graph, the architecture without weights, to be checked."""
+    """The model, or for an ONNX graph its architecture without weights, for checks."""
     if isinstance(session, TorchSession):
         return session.model
     with torch.device("meta"):
@@ -194,7 +194,7 @@ def _row_length(
     *,
     trained: Mapping[str, Any],
 ) -> int:
-    """As asked, or as in training, or what the model is made for; never more than it has places."""
+    """The requested length, or that of training, or the model's own, up to its position limit."""
     length = trained.get("max_length")
     if asked is None and isinstance(length, int):
         smallest = tokenizer.num_special_tokens_to_add(pair=True) + 2

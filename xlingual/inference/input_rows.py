@@ -1,4 +1,4 @@
-"""What is read: files of any size, row by row, and which of their columns the model wants."""
+"""Read files of any size row by row, and find the columns that the model reads."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NUM_ROWS_FOR_COLUMNS = 1_000
 
 
 class InputColumns(NamedTuple):
-    """The column of the text, or the two of a pair; or the one that holds tokens."""
+    """The text column, the two columns of a pair, or the column with lists of tokens."""
 
     names: tuple[str, ...]
     are_tokens: bool = False
@@ -35,15 +35,14 @@ _BY_ROW = ("csv", "tsv", "txt", "jsonl", "parquet", "xlsx")
 
 
 def open_table(path: str, *, columns: Columns | None = None) -> Table:
-    """Open a file of rows without reading it, by the end of its name; ``-`` is JSON Lines.
+    """Open a file of rows lazily, by the ending of its name; ``-`` is JSON Lines on standard input.
 
     Args:
         path: The file.
-        columns: What is known of it: the names of its columns, where it has no header, and its
-            encoding.
+        columns: The column names of a file without a header, and its encoding.
 
     Raises:
-        DataError: It does not exist, or is of a kind that cannot be read row by row.
+        DataError: The file does not exist, or cannot be read row by row.
     """
     if path == STANDARD:
         return _open_standard_input()
@@ -56,7 +55,7 @@ def open_table(path: str, *, columns: Columns | None = None) -> Table:
             return open_json_lines(path, encoding=columns.encoding)
         except DataError as error:
             raise DataError(
-                f"{error}; a JSON document has to be read whole: write it as JSON Lines"
+                f"{error}; a JSON document cannot be read row by row: write it as JSON Lines"
             ) from None
     if known not in _BY_ROW and known is not None:
         raise DataError(
@@ -69,11 +68,11 @@ def open_table(path: str, *, columns: Columns | None = None) -> Table:
 def input_columns(
     table: Table, *, task: Task, columns: Columns, is_pair: bool, where: str
 ) -> InputColumns:
-    """Which columns the model is to read.
+    """Find the columns that the model reads.
 
     Raises:
-        ColumnError: There is none.
-        ConfigError: A column was named that the model has no use for.
+        ColumnError: There is no such column.
+        ConfigError: A named column is of no use to the model.
     """
 
     def resolve(name: str) -> dict[str, str]:

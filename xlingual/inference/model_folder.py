@@ -1,4 +1,4 @@
-"""The folder of a saved model: where it is, what must be in it, and what it says of itself."""
+"""Find the folder of a saved model, check its files and read its settings."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ __all__ = [
 ]
 
 _SAFE_WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
-# What a snapshot of a hub repository needs; pickled weights are not even downloaded.
+# The files to download from a hub; pickled weights are not among them.
 _PATTERNS = ("*.json", "*.safetensors", "*.onnx", "*.onnx.data", "*.txt", "*.model", "*.yaml")
 
 
 def resolve_folder(name: str | Path, *, revision: str | None = None) -> Path:
-    """The folder of a model on this machine; a hub id is downloaded, safetensors only.
+    """The local folder of a model; a hub id is downloaded, with safetensors only.
 
     Raises:
         ModelLoadError: There is no such folder or repository, or no hub can be reached.
@@ -40,14 +40,14 @@ def resolve_folder(name: str | Path, *, revision: str | None = None) -> Path:
         return path
     if path.exists() or looks_local(str(name)):
         problem = "is a file" if path.exists() else "does not exist"
-        raise ModelLoadError(f"{name} {problem}; expected a model's folder, or a hub id")
+        raise ModelLoadError(f"{name} {problem}; expected the folder of a model, or a hub id")
     try:
         found = snapshot_download(str(name), revision=revision, allow_patterns=list(_PATTERNS))
     except (OSError, ValueError) as error:
         at = f" at revision {revision!r}" if revision else ""
         raise ModelLoadError(
-            f"cannot load the model {str(name)!r}{at}: it is not a local folder, and not in the "
-            "local cache or on a hub that can be reached; check the spelling, unset "
+            f"cannot load the model {str(name)!r}{at}: it is neither a local folder, nor in the "
+            "local cache, nor on a hub that can be reached; check the spelling, unset "
             "HF_HUB_OFFLINE, or set HF_ENDPOINT to a mirror "
             f"({str(error).strip().splitlines()[0]})"
         ) from error
@@ -55,23 +55,23 @@ def resolve_folder(name: str | Path, *, revision: str | None = None) -> Path:
 
 
 def has_weights(folder: Path) -> bool:
-    """Whether a full model lies there in safetensors."""
+    """Whether the folder holds a full model in safetensors."""
     return (folder / "config.json").is_file() and any(
         (folder / name).is_file() for name in _SAFE_WEIGHTS
     )
 
 
 def has_tokenizer(folder: Path) -> bool:
-    """Whether a tokenizer lies there, of any kind."""
+    """Whether the folder holds a tokenizer of any kind."""
     names = ("tokenizer.json", "tokenizer_config.json", "vocab.txt")
     return any((folder / name).is_file() for name in names)
 
 
 def check_files(folder: Path, *, is_adapter: bool, backend: str) -> None:
-    """Refuse a folder that is no model, or whose weights are pickled, before anything is read.
+    """Refuse a folder without a model, or with pickled weights, before anything is read.
 
     Raises:
-        ModelLoadError: Says what it holds and what was expected.
+        ModelLoadError: The folder lacks a model, or its weights are pickled.
     """
     holds = sorted(path.name for path in folder.iterdir())
     expected = "adapter_model.safetensors" if is_adapter else "model.safetensors"
@@ -86,17 +86,18 @@ def check_files(folder: Path, *, is_adapter: bool, backend: str) -> None:
     pickled = [name for name in holds if name.endswith((".bin", ".pt", ".pth", ".ckpt", ".pkl"))]
     if pickled:
         raise ModelLoadError(
-            f"{folder} has pickled weights ({pickled[0]}), which can run any code when they are "
-            f"read and are refused; expected {expected}: save it again with a current transformers"
+            f"{folder} has pickled weights ({pickled[0]}), which are refused because reading them "
+            f"can run any code; expected {expected}: save the model again with a current "
+            "transformers"
         )
     raise ModelLoadError(f"{folder} has no weights; expected {expected}")
 
 
 def base_folder(folder: Path, adapter: dict[str, Any]) -> Path:
-    """The base of an adapter that was saved without it, at the revision that it names.
+    """The base of an adapter that was saved without it, at the revision that the adapter names.
 
     Raises:
-        ModelLoadError: It is not there, not to be had, or its weights are pickled.
+        ModelLoadError: The base is missing, cannot be downloaded, or its weights are pickled.
     """
     name, revision = adapter.get("base_model_name_or_path"), adapter.get("revision")
     if not name:
@@ -107,7 +108,7 @@ def base_folder(folder: Path, adapter: dict[str, Any]) -> Path:
     except ModelLoadError as error:
         raise ModelLoadError(
             f"{folder} is an adapter, and its base model {name!r}{at} is missing: {error}; train "
-            "with --save_base_model true for a folder that stands by itself"
+            "with --save_base_model true for a folder that loads on its own"
         ) from error
     if not has_weights(base):
         raise ModelLoadError(
@@ -118,22 +119,22 @@ def base_folder(folder: Path, adapter: dict[str, Any]) -> Path:
 
 
 def run_config(folder: Path) -> dict[str, Any]:
-    """What the training run says of itself, where the model comes from one of ours."""
+    """The settings of the training run, if this package trained the model."""
     path = folder / "run_config.yaml"
     if not path.is_file():
         return {}
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (ValueError, yaml.YAMLError) as error:
-        raise ModelLoadError(f"{path} is not valid YAML ({error}); mend or remove it") from error
+        raise ModelLoadError(f"{path} is not valid YAML ({error}); fix or remove it") from error
     return content if isinstance(content, dict) else {}
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """The object in a JSON file; ``None`` where there is no file.
+    """The object in a JSON file; ``None`` if there is no file.
 
     Raises:
-        ModelLoadError: It is no JSON, or no object.
+        ModelLoadError: The file is not JSON, or not an object.
     """
     if not path.is_file():
         return None

@@ -1,4 +1,4 @@
-"""An exported graph behind the interface of a session: arrays in, logits out."""
+"""An exported graph as a ``Session``: arrays in, logits out."""
 
 from __future__ import annotations
 
@@ -12,25 +12,26 @@ from xlingual.inference.batches import Session
 __all__ = ["PRECISIONS", "load_onnx_model"]
 
 PRECISIONS = {"fp32": "model.onnx", "int8": "model_int8.onnx"}
-"""Precisions and the files that they are written to."""
+"""The file of each precision."""
 
 
 def load_onnx_model(
     folder: str | Path, *, precision: str = "auto", num_threads: int | None = None
 ) -> Session:
-    """An exported classifier as a function from token ids to logits, on the CPU.
+    """Load an exported classifier as a function from token ids to logits, on the CPU.
 
     Args:
         folder: An exported folder.
-        precision: ``"fp32"``, ``"int8"``, or ``"auto"``: fp32, or int8 where it stands alone.
+        precision: ``"fp32"``, ``"int8"``, or ``"auto"``: fp32, or int8 if there is no fp32.
         num_threads: Threads of one call; ``None``: onnxruntime's choice, all cores.
 
     Returns:
-        Takes int64 ``input_ids``, ``attention_mask`` (and ``token_type_ids``, used where the graph
-        has it) of (rows, length), gives float32 logits (rows, labels) or (rows, length, labels).
+        A function that takes int64 ``input_ids``, ``attention_mask`` (and ``token_type_ids``, if
+        the graph has it) of (rows, length), and returns float32 logits of (rows, labels) or (rows,
+        length, labels).
 
     Raises:
-        ModelLoadError: There is no such file, or it is no ONNX graph.
+        ModelLoadError: There is no such file, or it is not an ONNX graph.
         ConfigError: An unknown precision.
         MissingDependencyError: onnxruntime is not installed.
     """
@@ -45,7 +46,7 @@ def load_onnx_model(
     path = Path(folder) / PRECISIONS[kind]
     if not path.is_file():
         raise ModelLoadError(
-            f"{folder} has no {path.name}; expected a folder that xlingual export wrote in {kind}"
+            f"{folder} has no {path.name}; expected a folder written by xlingual export in {kind}"
         )
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
@@ -54,19 +55,19 @@ def load_onnx_model(
         session = onnxruntime.InferenceSession(
             str(path), options, providers=["CPUExecutionProvider"]
         )
-    except Exception as error:  # onnxruntime's exceptions have no common base of their own
+    except Exception as error:  # onnxruntime's exceptions have no common base class
         reason = str(error).strip().splitlines()[0]
         raise ModelLoadError(
-            f"{path} is no ONNX graph that can be run; export it again ({reason})"
+            f"{path} is not an ONNX graph that can be run; export the model again ({reason})"
         ) from error
     inputs = [entry.name for entry in session.get_inputs()]
 
     def run(batch: dict[str, np.ndarray]) -> np.ndarray:
-        # Rows without pairs may come without token types: they are all of the first kind.
+        # Rows without pairs may lack token types, which are then all 0.
         zeros = np.zeros_like(batch["input_ids"])
         feed = {name: np.asarray(batch.get(name, zeros), dtype=np.int64) for name in inputs}
         logits: np.ndarray = session.run(["logits"], feed)[0]
         return logits
 
-    run.dtype = kind  # type: ignore[attr-defined]  # a resumed file must go on in the same one
+    run.dtype = kind  # type: ignore[attr-defined]  # a resumed file must use the same one
     return run

@@ -1,8 +1,8 @@
-"""Tables of predictions, csv, tsv, parquet and xlsx, made from the JSON Lines of a run.
+"""Convert predictions from JSON Lines to tables: csv, tsv, parquet and xlsx.
 
-A run first writes JSON Lines, whatever its output is called, and converts them when all rows are
-there. Every format can then be killed and resumed in the same way, the columns and types of all
-rows are known before the first is written, and memory does not grow with the file.
+Whatever its output format, a run first writes JSON Lines and converts them when all rows are
+complete. So it can be killed and resumed in the same way for every format, the columns and types of
+all rows are known before the first is written, and memory does not grow with the file.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from xlingual.errors import ConfigError, OutputError, require
 __all__ = ["STANDARD", "Converter", "TableColumns", "output_converter", "output_format"]
 
 STANDARD = "-"
-"""Standard input or output, in the place of a file."""
+"""Standard input or output instead of a file."""
 
 Converter: TypeAlias = Callable[[Path, Path], None]
 """Reads JSON Lines from the first path and writes a table to the second."""
@@ -33,23 +33,23 @@ _FORMATS = {
     ".tsv": "tsv", ".tab": "tsv", ".parquet": "parquet", ".xlsx": "xlsx",
 }  # fmt: skip
 _DELIMITERS = {"csv": ",", "tsv": "\t"}
-# Lists in a cell: labels are joined as the readers of this package split them, tags as tokens are.
+# Separators of lists in a cell, the same by which this package's readers split labels and tokens.
 _JOINED_BY = {"prediction": "|", "probability": "|", "prediction_tags": " "}
 _CHUNK_ROWS = 4_096
 _MAX_SHEET_ROWS = 1_048_576
 _MAX_CELL_CHARACTERS = 32_767
-_CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")  # XML has none of them
+_CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")  # not allowed in XML
 _MAX_EXACT_INTEGER = 10**15  # a spreadsheet keeps 15 digits; longer ones are identifiers
 
 
 @dataclass(frozen=True)
 class TableColumns:
-    """Which columns a table has, in which order.
+    """The columns of an output table, and their order.
 
     Args:
-        own: Those of the input; they come first.
-        added: What the model adds, and the name under which it is written.
-        label_names: In the flat formats the probability of each is a column of its own.
+        own: The columns of the input, which come first.
+        added: The columns that are added, each with the name under which it is written.
+        label_names: In the flat formats, the probability of each label is a column.
     """
 
     own: Sequence[str]
@@ -57,7 +57,7 @@ class TableColumns:
     label_names: Sequence[str]
 
     def order(self, present: Iterable[str]) -> list[str]:
-        """The columns that are present, those of the model last."""
+        """The columns that are present, added ones last."""
         there = dict.fromkeys(present)
         added = self.added.values()
         sparse = [name for name in there if name not in self.own and name not in added]
@@ -65,11 +65,11 @@ class TableColumns:
 
 
 def output_format(target: str, *, bom: bool = False) -> str:
-    """The format of an output by the end of its name: jsonl, csv, tsv, parquet or xlsx.
+    """The format of an output by the ending of its name: jsonl, csv, tsv, parquet or xlsx.
 
     Args:
         target: The name, or ``"-"`` for standard output, which is jsonl.
-        bom: Whether a byte-order mark was asked for, which only csv and tsv take.
+        bom: Whether a byte-order mark was requested, which only csv and tsv can have.
 
     Raises:
         ConfigError: Another ending, or a byte-order mark in a format without one.
@@ -79,7 +79,7 @@ def output_format(target: str, *, bom: bool = False) -> str:
     if suffix not in _FORMATS:
         raise ConfigError(
             "expected an output that ends in .jsonl, .csv, .tsv, .parquet or .xlsx; got "
-            f"{target!r}; give it one of these names"
+            f"{target!r}; use one of these endings"
         )
     kind = _FORMATS[suffix]
     if bom and kind not in _DELIMITERS:
@@ -90,13 +90,13 @@ def output_format(target: str, *, bom: bool = False) -> str:
 
 
 def output_converter(kind: str, *, columns: TableColumns, bom: bool = False) -> Converter | None:
-    """What turns JSON Lines into a format; None for JSON Lines itself.
+    """The function that converts JSON Lines to a format; None for JSON Lines itself.
 
     Args:
-        kind: As from :func:`output_format`.
+        kind: The result of :func:`output_format`.
         columns: The columns of the table.
-        bom: Whether csv and tsv begin with a byte-order mark; Excel takes them for another
-            encoding without it.
+        bom: Whether csv and tsv begin with a byte-order mark; without it, Excel assumes another
+            encoding.
     """
     if kind == "jsonl":
         return None
@@ -120,7 +120,7 @@ def _chunks(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
         yield chunk
 
 
-# csv, tsv and xlsx: a cell holds a number or a text
+# csv, tsv and xlsx: a cell holds a number or text
 
 
 def _write_flat(
@@ -185,7 +185,7 @@ def _write_xlsx(target: Path, header: Sequence[str], rows: Iterator[list[Any]]) 
         if number > _MAX_SHEET_ROWS:
             sheet.close()
             raise OutputError(
-                f"a sheet of .xlsx holds {_MAX_SHEET_ROWS - 1:,} rows, and the input has more; "
+                f"an .xlsx sheet holds {_MAX_SHEET_ROWS - 1:,} rows, and the input has more; "
                 "name the output .csv or .parquet"
             )
         sheet.append([_sheet_cell(sheet, value) for value in row])
@@ -193,7 +193,7 @@ def _write_xlsx(target: Path, header: Sequence[str], rows: Iterator[list[Any]]) 
 
 
 def _sheet_cell(sheet: Any, value: Any) -> Any:
-    """A value that a sheet keeps as it is: no text becomes a formula, no digit is lost."""
+    """A value that a sheet keeps unchanged: no text becomes a formula, no digit is lost."""
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= _MAX_EXACT_INTEGER:
@@ -234,7 +234,7 @@ def _write_parquet(source: Path, target: Path, *, columns: TableColumns) -> None
 
 
 def _common_type(known: Any, values: Sequence[Any]) -> Any:
-    """A type for all values so far; text where they have none in common."""
+    """A type for all values so far; text if they have no type in common."""
     import pyarrow as pa
 
     try:
@@ -248,7 +248,7 @@ def _common_type(known: Any, values: Sequence[Any]) -> Any:
 
 
 def _has_no_field(kind: Any) -> bool:
-    """Whether it holds an object without fields, which parquet cannot store."""
+    """Whether a type holds objects without fields, which parquet cannot store."""
     import pyarrow as pa
 
     if pa.types.is_list(kind):

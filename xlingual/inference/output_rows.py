@@ -1,4 +1,4 @@
-"""What is written: each row as it was read, with the model's answer behind its own columns."""
+"""Output rows: each input row, followed by the model's prediction."""
 
 from __future__ import annotations
 
@@ -26,17 +26,18 @@ _DIGITS = 6
 
 
 class AnsweredRows:
-    """Rows as read into JSON lines with predictions, and a count of those that had none.
+    """Turns input rows into JSON lines with predictions, and counts the rows without one.
 
     Args:
         predictor: The model.
         inputs: The columns that the model reads.
-        columns: The columns of the input; one that has the name of ours renames ours.
+        columns: The columns of the input; if one has the name of an added column, the added one is
+            renamed.
         with_probabilities: Whether the probability of every label is written.
 
     Attributes:
         columns: The columns of the input, and those that are added.
-        counts: Rows without an answer, and rows whose text was cut, so far.
+        counts: Rows without a prediction and truncated rows, so far.
     """
 
     def __init__(
@@ -57,13 +58,13 @@ class AnsweredRows:
         renamed = [name for name in _ADDED if name in own]
         if renamed:
             logger.warning(
-                "the input has the column(s) %s; what is added is called %s",
+                "the input already has the column(s) %s; the added ones are called %s",
                 ", ".join(renamed),
                 ", ".join(added[name] for name in renamed),
             )
 
     def lines(self, rows: Sequence[Row]) -> bytes:
-        """The lines of a chunk, each of them whole."""
+        """The JSON lines of a chunk of rows."""
         asked = [self._input(row.values) for row in rows if row.values is not None]
         answers = iter(self.predictor.predict(asked))
         return b"".join(

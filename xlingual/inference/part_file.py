@@ -1,4 +1,4 @@
-"""An output that grows in a file beside its final name, and survives being killed at any moment."""
+"""An output file whose writing can be killed at any moment and resumed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SAMPLE = 1 << 20
 
 
 def fingerprint(path: Path) -> dict[str, Any]:
-    """Size of a file and the SHA-256 of its first and last MiB: enough to tell it from another."""
+    """The size of a file and the SHA-256 of its first and last MiB, to tell it from another."""
     size = path.stat().st_size
     digest = hashlib.sha256()
     with path.open("rb") as file:
@@ -33,23 +33,23 @@ def fingerprint(path: Path) -> dict[str, Any]:
 
 
 class PartFile:
-    """``out.jsonl.part`` with its record ``out.jsonl.part.json``, renamed when it is complete.
+    """``out.jsonl.part`` with its record ``out.jsonl.part.json``, renamed when complete.
 
-    After each chunk the rows go to the disk first and the record (rows and bytes so far) after
-    them, by a rename. Whatever was written behind the record, whole or torn, is cut off when the
-    run is resumed and made again: no row is lost and none is there twice. Since chunks begin where
-    they began, the resumed file is the same byte for byte.
+    The rows of a chunk go to the disk first, then the record (rows and bytes so far), which is
+    replaced by a rename. On resume, whatever follows the recorded bytes is cut off and predicted
+    again: no row is lost or duplicated. Chunks begin at the same rows as before, so the resumed
+    file is identical, byte for byte.
 
     Args:
         target: The final name.
-        origin: What the output is made from; it must be the same when resumed.
-        resume: Go on with what is there; where nothing is there, begin.
-        overwrite: Write over a finished output, and forget an unfinished one.
-        convert: Makes the output from the complete rows; None where they are the output.
+        origin: The origin of the output, which must be the same when resumed.
+        resume: Continue an unfinished output; begin if there is none.
+        overwrite: Overwrite a finished output, and discard an unfinished one.
+        convert: Makes the output from the complete rows; None if they are the output.
 
     Raises:
-        OutputError: There is something and neither flag is given, the unfinished output is of other
-            origin or is being written by another process, or it cannot be written.
+        OutputError: An output exists and neither flag is given, an unfinished one has another
+            origin or is being written by another process, or the output cannot be written.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class PartFile:
             target.parent.mkdir(parents=True, exist_ok=True)
             self.path.touch()
             self._file = self.path.open("r+b")
-            self._refuse_company(self._file)
+            self._lock(self._file)
             if resume and self.record_path.exists():
                 self._read_record()
             else:
@@ -99,10 +99,10 @@ class PartFile:
         self.close()
 
     def append(self, lines: bytes, *, num_rows: int, counts: Mapping[str, int]) -> None:
-        """Add one chunk of whole lines, and what has been counted up to its end.
+        """Append a chunk of whole lines, with the counts up to its end.
 
         Raises:
-            OutputError: It cannot be written; what was recorded before is safe.
+            OutputError: It cannot be written; recorded rows are safe.
         """
         assert self._file is not None
         try:
@@ -117,10 +117,10 @@ class PartFile:
             raise self._failure(error) from error
 
     def finish(self) -> None:
-        """Give the output its final name, and its format before.
+        """Convert the output to its format, and give it its final name.
 
         Raises:
-            OutputError: It cannot be written, or the format does not hold it; the rows are safe.
+            OutputError: It cannot be written, or does not fit the format; the rows are safe.
         """
         try:
             if self.convert is not None:
@@ -141,7 +141,7 @@ class PartFile:
             raise self._failure(error) from error
 
     def close(self) -> None:
-        """Close the file; a full disk may refuse what was still in the buffer, which is redone."""
+        """Close the file; buffered rows that a full disk refuses are predicted again on resume."""
         if self._file is not None:
             with contextlib.suppress(OSError):
                 self._file.close()
@@ -152,17 +152,17 @@ class PartFile:
             raise OutputError(f"{self.target} is a folder; expected the name of a file")
         if self.target.exists() and not overwrite:
             raise OutputError(
-                f"{self.target} is there and complete, and nothing is overwritten unasked; give "
-                "another name, or --overwrite_output"
+                f"{self.target} already exists; give another name, or overwrite it with "
+                "--overwrite_output"
             )
         if self.path.exists() and not (resume or overwrite):
             raise OutputError(
-                f"{self.path} is there from a run that did not finish; go on with it by --resume, "
-                "or begin anew by --overwrite_output"
+                f"{self.path} is left from an unfinished run; continue it with --resume, or start "
+                "over with --overwrite_output"
             )
 
-    def _refuse_company(self, file: IO[bytes]) -> None:
-        """A scheduler may start a run again while the first still lives; a kill ends the lock."""
+    def _lock(self, file: IO[bytes]) -> None:
+        """Take a lock, which ends with the process: a scheduler may start a second one too soon."""
         try:
             import fcntl
         except ImportError:  # Windows
@@ -171,7 +171,7 @@ class PartFile:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise OutputError(
-                f"another process is writing {self.path}; wait for it, or end it"
+                f"another process is writing {self.path}; wait for it, or stop it"
             ) from error
 
     def _read_record(self) -> None:
@@ -181,20 +181,20 @@ class PartFile:
             origin, counts = record["origin"], record["counts"]
         except (ValueError, KeyError, TypeError) as error:
             raise OutputError(
-                f"{self.record_path} cannot be read ({error}); begin anew by --overwrite_output"
+                f"{self.record_path} cannot be read ({error}); start over with --overwrite_output"
             ) from error
         keys = sorted({*origin, *self.origin})
         changed = [key for key in keys if origin.get(key) != self.origin.get(key)]
         if changed:
             raise OutputError(
-                f"{self.path} was begun with another {', '.join(changed)}, and one output cannot "
-                "be of two; give what it was begun with, or begin anew by --overwrite_output"
+                f"{self.path} was started with another {', '.join(changed)}; use the same, or "
+                "start over with --overwrite_output"
             )
         there = self.path.stat().st_size if self.path.exists() else 0
         if there < num_bytes:
             raise OutputError(
-                f"{self.path} has {there:,} bytes where {num_bytes:,} were written: it was changed "
-                "by others; begin anew by --overwrite_output"
+                f"{self.path} has {there:,} bytes, but {num_bytes:,} were written: something else "
+                "changed it; start over with --overwrite_output"
             )
         self.num_rows, self.num_bytes, self.counts = num_rows, num_bytes, counts
 
@@ -210,6 +210,6 @@ class PartFile:
     def _failure(self, error: OSError) -> OutputError:
         safe = f"; {self.num_rows:,} rows are safe in {self.path}" if self.num_rows else ""
         return OutputError(
-            f"cannot write {self.target}: {error.strerror or error}{safe}; mend it, and go on by "
-            "--resume"
+            f"cannot write {self.target}: {error.strerror or error}{safe}; fix this, and continue "
+            "with --resume"
         )

@@ -24,18 +24,18 @@ from xlingual.inference.predictor import Predictor
 
 __all__ = ["FileReport", "predict_file"]
 
-_MOST_CHARACTERS = 1 << 24  # of a chunk: rows as long as books do not pile up
+_MOST_CHARACTERS = 1 << 24  # per chunk, so that rows as long as books do not fill the memory
 _MODEL_FILES = ("config.json", "adapter_config.json", "tokenizer.json", "calibration.json")
 
 
 class FileReport(NamedTuple):
-    """What became of a file.
+    """The numbers of rows of a predicted file.
 
     Attributes:
         num_rows: Rows of the output, as many as the input has.
-        num_resumed: How many of them were there already.
-        num_errors: Rows without an answer; their ``prediction_error`` says why.
-        num_truncated: Rows whose text was longer than the model reads.
+        num_resumed: Rows that an earlier run had already predicted.
+        num_errors: Rows without a prediction; their ``prediction_error`` says why.
+        num_truncated: Rows whose text was truncated.
     """
 
     num_rows: int
@@ -57,19 +57,20 @@ def predict_file(
     bom: bool = False,
     on_progress: Callable[[int], None] | None = None,
 ) -> FileReport:
-    """Write every row of a file with the model's answer, as JSON Lines or a table.
+    """Predict every row of a file, and write it as JSON Lines or a table.
 
     All columns are kept as they are, in their order, and ``prediction`` and ``probability`` are
     added (tagging: spans with their offsets; multi-label: a list of each). A row that cannot be
-    read or has no text keeps its place with ``null`` for both and a ``prediction_error``. Where the
-    input has a column of such a name, ours is called ``xlingual_prediction``, and this is said.
+    read or has no text keeps its place, with ``null`` for both and a ``prediction_error``. If the
+    input already has such a column, the added one is called ``xlingual_prediction``, and a warning
+    is logged.
 
     In csv, tsv and xlsx the labels of a row are joined by ``|``, the probability of each label is
     a column (``probability_好评``), and other lists and objects are JSON; in parquet a column of
     mixed types is text. Text in xlsx never becomes a formula, and is cut at 32,767 characters.
 
     Memory does not grow with the file. The output grows in ``<target>.part`` and is renamed at the
-    end; a run that was killed goes on where it stopped (see :class:`PartFile`).
+    end; a killed run can continue where it stopped (see :class:`PartFile`).
 
     Args:
         predictor: The model.
@@ -77,19 +78,19 @@ def predict_file(
             input.
         target: A file whose name ends in .jsonl, .csv, .tsv, .parquet or .xlsx, or ``"-"`` for
             JSON Lines on standard output.
-        columns: What is known of the input: names of columns, encoding; the rest is guessed.
-        resume: Go on with an unfinished output of the same input, model and settings.
-        overwrite: Write over an output that is there.
+        columns: Names of columns and encoding of the input; guessed where not given.
+        resume: Continue an unfinished output of the same input, model and settings.
+        overwrite: Overwrite an existing output.
         chunk_rows: Rows that are read, sorted by length, predicted and written together.
         with_probabilities: Also write the probability of every label, as ``probabilities``.
-        bom: Begin csv and tsv with a byte-order mark; without it Excel reads Chinese as gibberish.
-        on_progress: Called after each chunk with the number of rows it had.
+        bom: Begin csv and tsv with a byte-order mark; without it Excel garbles Chinese.
+        on_progress: Called after each chunk with its number of rows.
 
     Raises:
         DataError: The input cannot be read.
-        ColumnError: It has no column of texts.
-        OutputError: The output exists, is of other origin, or cannot be written.
-        ConfigError: Arguments that contradict each other, or an output of an unknown kind.
+        ColumnError: It has no text column.
+        OutputError: The output exists, has another origin, or cannot be written.
+        ConfigError: Arguments that contradict each other, or an unknown output format.
         MissingDependencyError: An output in xlsx, without the extra ``excel``.
     """
     source, target, columns = str(source), str(target), columns or Columns()
@@ -110,10 +111,7 @@ def predict_file(
         "settings": {
             "chunk_rows": chunk_rows,
             "with_probabilities": with_probabilities,
-            "max_length": predictor.max_length,
-            "token_budget": predictor.token_budget,
-            "session": type(predictor.session).__name__,
-            "dtype": str(getattr(predictor.session, "dtype", "")),
+            **_predictor_settings(predictor),
         },
     }
     convert = output_converter(kind, columns=answered.columns, bom=bom)
@@ -148,7 +146,7 @@ def _check_arguments(source: str, target: str, *, resume: bool, chunk_rows: int)
 
 
 def _chunks(rows: Iterator[Row], inputs: Sequence[str], *, chunk_rows: int) -> Iterator[list[Row]]:
-    """Rows in order, so many or so many characters of them at a time."""
+    """Chunks of rows in order, limited by the number of rows and of characters."""
     chunk: list[Row] = []
     size = 0
     for row in rows:
@@ -159,6 +157,15 @@ def _chunks(rows: Iterator[Row], inputs: Sequence[str], *, chunk_rows: int) -> I
             chunk, size = [], 0
     if chunk:
         yield chunk
+
+
+def _predictor_settings(predictor: Predictor) -> dict[str, Any]:
+    return {
+        "max_length": predictor.max_length,
+        "token_budget": predictor.token_budget,
+        "session": type(predictor.session).__name__,
+        "dtype": str(getattr(predictor.session, "dtype", "")),
+    }
 
 
 def _model_fingerprint(folder: Path | None) -> dict[str, Any]:

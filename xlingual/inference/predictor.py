@@ -1,4 +1,4 @@
-"""``Predictor``: a saved model, asked for labels, probabilities and spans."""
+"""``Predictor``: labels, probabilities and spans from a saved model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerBase
 from xlingual.data.readers.cleaning import UnusableRowError
 from xlingual.errors import ConfigError
 from xlingual.inference.batches import Encoded, Session, run_batches
-from xlingual.inference.classifier_loading import load_classifier
+from xlingual.inference.classifier_loading import Classifier, load_classifier
 from xlingual.inference.results import Prediction
 from xlingual.inference.spans import (
     Piece,
@@ -30,7 +30,7 @@ from xlingual.tasks import Task, get_task
 __all__ = ["Predictor"]
 
 _CHUNK_SIZE = 8_192  # rows that are tokenised and sorted by length together
-_NO_LOGITS = "the model gave no finite logits; in half precision they may overflow"
+_NO_LOGITS = "the model's logits are not finite; in half precision they may overflow"
 
 
 class Predictor:
@@ -42,17 +42,19 @@ class Predictor:
 
     (:math:`\sigma(z / T)` for multi-label) with the temperature :math:`T` that was fitted after
     training (Guo et al. 2017), read from ``calibration.json``; 1 where there is none. Rows are
-    sorted by length, run in batches under a token budget, and given back in their own order.
+    sorted by length, run in batches under a token budget, and returned in their own order.
 
     Args:
-        session: Takes int64 arrays of (rows, length) by input name, gives float32 logits.
+        session: Takes int64 arrays of (rows, length) by input name, returns float32 logits.
         tokenizer: A fast tokenizer with a padding token.
         label_names: Names in the order of the logits.
         task: ``"sequence"``, ``"multi_label"`` or ``"token"``; a sequence model also takes pairs.
         calibration_temperature: T.
-        max_length: Tokens of a row, special tokens included.
-        token_budget: The most that rows x longest row of a batch may be. 1,024 is enough to keep a
-            processor busy and fits its caches; a GPU wants more.
+        max_length: Tokens per row, special tokens included.
+        token_budget: Upper limit of rows x longest row of a batch. 1,024 keeps a CPU busy and fits
+            its caches; a GPU needs more.
+        takes_pairs: Whether the model was trained on pairs; ``None``: not known.
+        folder: Folder of the model, by which a resumed file is checked.
 
     Raises:
         ConfigError: A budget or temperature that is not above 0.
@@ -102,7 +104,7 @@ class Predictor:
     ) -> Predictor:
         """Load a model that classifies or tags, with or without an adapter.
 
-        Any folder of transformers with a trained classification head will do. Weights are read from
+        Any folder of transformers with a trained classification head works. Weights are read from
         safetensors only, and no code that comes with a model is ever run.
 
         Args:
@@ -112,16 +114,16 @@ class Predictor:
             device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``; ``None``: the GPU if there is
                 one.
             backend: ``"torch"``, or ``"onnxruntime"`` for an exported folder.
-            max_length: Tokens of a row; ``None``: as in training, or what the model can read.
-            token_budget: Tokens of a batch; ``None``: 1,024, on a GPU 65,536.
-            precision: ``"auto"`` (bfloat16 on a GPU that computes in it, else float32), ``"fp32"``,
-                ``"bf16"`` or ``"fp16"``; with onnxruntime ``"auto"`` (fp32, or int8 where it stands
-                alone), ``"fp32"`` or ``"int8"``.
+            max_length: Tokens per row; ``None``: as in training, or what the model can read.
+            token_budget: Tokens per batch; ``None``: 1,024, on a GPU 65,536.
+            precision: ``"auto"`` (bfloat16 on a GPU that supports it, else float32), ``"fp32"``,
+                ``"bf16"`` or ``"fp16"``; with onnxruntime ``"auto"`` (fp32, or int8 if there is no
+                fp32), ``"fp32"`` or ``"int8"``.
 
         Raises:
-            ModelLoadError: It is no such model, its weights are pickled, or an adapter's base is
+            ModelLoadError: There is no such model, its weights are pickled, or an adapter's base is
                 missing or does not fit.
-            ConfigError: An argument that is not possible.
+            ConfigError: An invalid argument.
 
         Example:
             >>> predictor = Predictor.from_pretrained("xlingual-output")  # doctest: +SKIP
@@ -136,33 +138,40 @@ class Predictor:
             precision=precision,
             max_length=max_length,
         )
-        on_gpu = getattr(getattr(loaded.session, "device", None), "type", "cpu") == "cuda"
+        if token_budget is None:
+            device_type = getattr(getattr(loaded.session, "device", None), "type", "cpu")
+            token_budget = 65_536 if device_type == "cuda" else 1_024
+        return cls.of(loaded, token_budget=token_budget)
+
+    @classmethod
+    def of(cls, classifier: Classifier, *, token_budget: int = 1_024) -> Predictor:
+        """A predictor with the session, the tokenizer and the settings of a loaded classifier."""
         return cls(
-            loaded.session,
-            loaded.tokenizer,
-            label_names=loaded.label_names,
-            task=loaded.task,
-            calibration_temperature=loaded.calibration_temperature,
-            max_length=loaded.max_length,
-            token_budget=token_budget if token_budget is not None else 65_536 if on_gpu else 1_024,
-            takes_pairs=loaded.takes_pairs,
-            folder=loaded.folder,
+            classifier.session,
+            classifier.tokenizer,
+            label_names=classifier.label_names,
+            task=classifier.task,
+            calibration_temperature=classifier.calibration_temperature,
+            max_length=classifier.max_length,
+            token_budget=token_budget,
+            takes_pairs=classifier.takes_pairs,
+            folder=classifier.folder,
         )
 
     def predict(
         self, rows: Iterable[Any], *, text_pairs: Sequence[str | None] | None = None
     ) -> list[Prediction]:
-        """The answer for every row, in the order of the rows.
+        """Predict every row, in the order of the rows.
 
-        A row that is ``None``, empty, of invisible characters alone, or no text at all has no
-        answer: its ``label`` is ``None`` and ``error`` says why. The others are not concerned.
+        A row that is ``None``, empty, of invisible characters only, or not text has no prediction:
+        its ``label`` is ``None`` and ``error`` says why. The other rows are not affected.
 
         Args:
             rows: Texts, ``(text, text_pair)`` tuples, or for tagging texts or lists of tokens.
-            text_pairs: The second texts, as many as there are rows.
+            text_pairs: The second texts, one for each row.
 
         Raises:
-            ConfigError: One string instead of a list, or as many pairs as there are not rows.
+            ConfigError: One string instead of a list, or not exactly one second text per row.
         """
         if isinstance(rows, str):
             raise ConfigError("predict takes a list of texts; got one string: put it in a list")
@@ -170,7 +179,8 @@ class Predictor:
         if text_pairs is not None:
             if len(text_pairs) != len(rows):
                 raise ConfigError(
-                    f"text_pairs must be as many as rows; got {len(text_pairs)} and {len(rows)}"
+                    f"text_pairs must hold one text per row; got {len(text_pairs)} for {len(rows)} "
+                    "rows"
                 )
             rows = list(zip(rows, text_pairs, strict=True))
         chunks = (rows[start : start + _CHUNK_SIZE] for start in range(0, len(rows), _CHUNK_SIZE))

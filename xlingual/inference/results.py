@@ -1,4 +1,4 @@
-"""What a model says of one row."""
+"""The prediction for one row."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ class Span:
     """A stretch of text with a label.
 
     Args:
-        start: First character in the text as it was given, or first token where tokens were given.
-        end: One behind the last: ``text[start:end]``.
-        text: What stands there.
+        start: First character in the text as it was given, or first token if tokens were given.
+        end: One past the last, as in ``text[start:end]``.
+        text: The text of the span.
         label: The label without ``B-`` or ``I-``.
-        probability: Mean probability of the tags it is made of.
+        probability: Mean probability of its tags.
     """
 
     start: int
@@ -29,20 +29,20 @@ class Span:
 
 @dataclass(frozen=True)
 class Prediction:
-    """The answer for one row; which fields are filled depends on the task.
+    """The prediction for one row; the task decides which fields are filled.
 
     Args:
         label: The most probable label; multi-label: the most probable of ``labels``; ``None`` for
-            tagging, and for a row without an answer.
+            tagging, and for a row without a prediction.
         probability: Probability of ``label``, calibrated where the model has a
             ``calibration.json``.
         probabilities: Probability of every label by name; empty for tagging.
         labels: Multi-label: all labels with a probability above one half.
-        spans: Tagging: what was found, in the order of the text.
-        tags: Tagging of tokens: one tag a token.
-        truncated: Whether the end of the text was too long to be read (never for tagging, which
-            reads long texts in overlapping windows).
-        error: Why there is no answer: the row has no text, or text of the wrong type.
+        spans: Tagging: the spans found, in the order of the text.
+        tags: Tagging of tokens: one tag per token.
+        truncated: Whether the text was truncated (never for tagging, which reads long texts in
+            overlapping windows).
+        error: Why there is no prediction, such as a row without text.
     """
 
     label: str | None = None

@@ -1,8 +1,8 @@
-"""From the tags of token pieces to spans of characters, right for Chinese without spaces.
+"""Turn the tags of token pieces into spans of characters, for Chinese without spaces too.
 
-A tokenizer's *words* are of no use here: raw Chinese is one word to ``word_ids()``, and the first
-piece of a SentencePiece tokenizer is often a bare ``▁`` that stands for nothing. All that counts is
-which characters of the text a piece covers.
+A tokenizer's *words* are of no use here: ``word_ids()`` takes raw Chinese for one word, and the
+first piece of a SentencePiece tokenizer is often a bare ``▁`` that covers no character. Only the
+characters that a piece covers matter.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Burmese, Khmer
 )
 _LETTER = rf"[^\W_{_UNSPACED}]"
-# Also AT&T, O'Brien, Coca-Cola, U.S, 3.5: a training set that tags words has one tag for each.
+# Also AT&T, O'Brien, Coca-Cola, U.S, 3.5: training data with tagged words has one tag for each.
 _WORD = re.compile(rf"{_LETTER}+(?:[.'’&_-]{_LETTER}+)*")
 _TAG = re.compile(r"([BIESLU])-(.+)")
 _SPACE = re.compile(rf"[{_UNSPACED}，。！？；：、（）《》“”]")
-# What the cleaning of texts makes of a character; everything else it keeps or removes.
+# The characters that text cleaning replaces; it keeps or removes all others.
 _CLEANED = dict.fromkeys("\r\u2028\u2029", "\n") | dict.fromkeys(
     "\x0b\x0c\x1c\x1d\x1e\x1f\x85", " "
 )
@@ -51,12 +51,13 @@ class Tagged(NamedTuple):
 
 
 def align_characters(text: str, cleaned: str) -> Sequence[int]:
-    """For every character of a cleaned text its place in the text as it was given.
+    """Map every character of a cleaned text to its position in the original text.
 
-    Cleaning removes characters and replaces one by one, so the places are found from left to right.
+    Cleaning only removes characters or replaces them one by one, so one pass from left to right
+    finds the positions.
     """
     offset = text.find(cleaned)
-    if offset >= 0:  # nothing was removed but at the ends
+    if offset >= 0:  # only the ends were removed
         return range(offset, offset + len(cleaned))
     places, place = [], 0
     for character in cleaned:
@@ -68,7 +69,7 @@ def align_characters(text: str, cleaned: str) -> Sequence[int]:
 
 
 def join_tokens(tokens: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
-    """The text that tokens were cut from, with a space only between tokens of spaced scripts.
+    """Join tokens into a text, with a space only between tokens of spaced scripts.
 
     Returns:
         The text, and the range of characters of each token; an empty token has an empty range.
@@ -83,11 +84,11 @@ def join_tokens(tokens: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
 
 
 def word_ranges(text: str, pieces: Iterable[Piece]) -> list[list[Piece]]:
-    """Pieces grouped by what gets one tag: a word of letters and digits, or else a piece.
+    """Group the pieces that get one tag: those of a word of letters and digits, or else one piece.
 
-    Training usually tags the first piece of a word alone and ignores the others, so what a model
-    says of those means nothing. A Chinese character is a word; the pieces of a character that was
-    cut into bytes cover the same place and stay together.
+    Training usually tags only the first piece of a word and ignores the others, so predictions for
+    those are meaningless. A Chinese character is a word; the pieces of a character that was split
+    into bytes cover the same position and stay together.
     """
     words = _WORD.finditer(text)
     word = next(words, None)
@@ -108,9 +109,9 @@ def word_ranges(text: str, pieces: Iterable[Piece]) -> list[list[Piece]]:
 def tag_ranges(
     pieces: Sequence[Piece], ranges: Sequence[tuple[int, int]], *, label_names: Sequence[str]
 ) -> list[Tagged]:
-    """A tag for every token, from the first piece that covers a character of it.
+    """Tag every token by the first piece that covers one of its characters.
 
-    A piece that covers the ends of two tokens begins no second entity in the latter.
+    A piece that reaches into a second token does not begin another entity there.
     """
     tagged, first = [], 0
     for number, (start, end) in enumerate(ranges):
@@ -128,7 +129,7 @@ def tag_ranges(
 
 
 def tag_words(text: str, pieces: Sequence[Piece], *, label_names: Sequence[str]) -> list[Tagged]:
-    """A tag for every word of a text, see :func:`word_ranges`."""
+    """Tag every word of a text, see :func:`word_ranges`."""
     tagged = []
     for group in word_ranges(text, pieces):
         best = int(group[0].probs.argmax())
@@ -141,9 +142,8 @@ def tag_words(text: str, pieces: Sequence[Piece], *, label_names: Sequence[str])
 def decode_spans(tagged: Iterable[Tagged], *, label_names: Sequence[str]) -> list[Span]:
     """Entities from IOB2 tags (and BIOES or BILOU), read as the CoNLL scorer reads them.
 
-    ``I-X`` behind anything but ``X`` begins an entity. Labels without ``B-`` or ``I-`` beside an
-    ``O`` are joined while they stay the same; without an ``O`` (parts of speech) each word is a
-    span.
+    ``I-X`` after anything but ``X`` begins an entity. Equal neighbouring labels without ``B-`` or
+    ``I-`` are joined if ``O`` is a label; if it is not (parts of speech), each word is a span.
 
     Returns:
         Spans without their text.

@@ -1,4 +1,4 @@
-"""What a row says, cleaned as the loader of training data cleans it, and its token ids."""
+"""Clean rows as the loader of training data does, and encode them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Text", "encode_texts", "read_row"]
 
-_CHARACTERS_A_TOKEN = 64  # more than a token has; a text that is made of such is read whole
+_CHARACTERS_A_TOKEN = 64  # more than a usual token has; text of longer tokens is tokenised whole
 
 
 class Text(NamedTuple):
@@ -23,8 +23,8 @@ class Text(NamedTuple):
 
     Args:
         texts: The cleaned text, or the two of a pair.
-        original: The text as it was given, in which spans are counted.
-        tokens: Where tokens were given: the cleaned tokens, an invisible one empty.
+        original: The text as it was given, to which the offsets of spans refer.
+        tokens: The cleaned tokens, if tokens were given; an invisible one is empty.
         ranges: The characters of ``texts[0]`` that each token covers.
     """
 
@@ -38,11 +38,11 @@ def read_row(row: Any, *, are_tokens: bool) -> Text:
     """Clean a row: a text, a ``(text, text_pair)`` tuple, or for tagging a text or its tokens.
 
     Args:
-        row: As it was given.
-        are_tokens: Whether the model tags: then a list is one of tokens.
+        row: The row as given.
+        are_tokens: Whether the model is a tagger, for which a list holds tokens.
 
     Raises:
-        UnusableRowError: It holds no text, or is of another type; the message is the reason.
+        UnusableRowError: The row has no text, or another type; the message is the reason.
     """
     if are_tokens:
         return _read_tokens(row) if isinstance(row, list | tuple) else _read_text(row)
@@ -59,7 +59,7 @@ def _read_text(row: Any) -> Text:
 
 
 def _read_tokens(row: Sequence[Any]) -> Text:
-    # A token of invisible characters keeps its place, with nothing in the text for it.
+    # A token of invisible characters keeps its place but adds nothing to the text.
     tokens = tuple("" if _is_blank(t) else clean_field(t, column="token") for t in row)
     if not any(tokens):
         raise UnusableRowError("no tokens")
@@ -74,7 +74,7 @@ def _is_blank(token: object) -> bool:
 def encode_texts(
     tokenizer: PreTrainedTokenizerBase, texts: Sequence[tuple[str, ...]], *, max_length: int
 ) -> tuple[list[Encoded], list[bool]]:
-    """Token ids of cleaned texts or pairs as in training, and which of them were truncated."""
+    """Encode cleaned texts or pairs as in training, and tell which of them were truncated."""
     encoded: list[Encoded] = [{}] * len(texts)
     truncated = [False] * len(texts)
     by_kind: dict[int, list[int]] = defaultdict(list)
@@ -94,7 +94,7 @@ def _tokenize(
     limit = _CHARACTERS_A_TOKEN * max_length
     if len(columns) == 2 or all(len(text) <= limit for text in columns[0]):
         return _tokenize_whole(tokenizer, *columns, max_length=max_length)
-    # A book would be tokenised to its end for its first lines.
+    # Otherwise a book would be tokenised to its end for the sake of its first lines.
     heads = [text[:limit] for text in columns[0]]
     answers = _tokenize_whole(tokenizer, heads, max_length=max_length)
     return [
@@ -109,7 +109,7 @@ def _tokenize_whole(
     tokenizer: PreTrainedTokenizerBase, *columns: list[str], max_length: int
 ) -> list[tuple[Encoded, bool]]:
     batch = tokenizer(*columns, truncation=True, max_length=max_length)
-    # Only fast tokenizers tell what they left out.
+    # Only fast tokenizers report what they left out.
     left_out = [bool(one.overflowing) for one in batch.encodings or []]
     names = list(batch.keys())
     return [

@@ -1,4 +1,4 @@
-"""A transformers model behind the interface of a session: arrays in, logits out."""
+"""A transformers model as a ``Session``: arrays in, logits out."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class TorchSession:
     Args:
         model: A model with a classification head.
         device: Where it runs.
-        dtype: What it computes in; logits are float32 in any case.
+        dtype: Type that it computes in; logits are always float32.
     """
 
     def __init__(self, model: nn.Module, *, device: torch.device, dtype: torch.dtype) -> None:
         self.model = model.eval().to(device=device, dtype=dtype)
         self.device = device
         self.dtype = dtype
-        # An adapter's wrapper hides which inputs the model below it takes.
+        # An adapter's wrapper hides the inputs that the model inside it takes.
         unwrap: Any = getattr(model, "get_base_model", lambda: model)
         self._inputs = frozenset(inspect.signature(unwrap().forward).parameters)
 
@@ -60,11 +60,11 @@ def load_torch_session(
 
     Args:
         folder: The model or adapter.
-        base: The folder of the base; the same where the base lies beside the adapter.
+        base: The folder of the base; the same folder if the base is saved beside the adapter.
         config: The model's config, with its labels.
         task: Decides the class of the head.
-        device: ``"cpu"``, ``"cuda:1"``, ...; ``None``: the GPU where there is one.
-        precision: ``"auto"`` is bfloat16 on a GPU that computes in it, and float32 elsewhere.
+        device: ``"cpu"``, ``"cuda:1"``, ...; ``None``: the GPU if there is one.
+        precision: ``"auto"`` is bfloat16 on a GPU that supports it, and float32 elsewhere.
 
     Raises:
         ModelLoadError: A parameter is missing, or the adapter does not fit its base.
@@ -101,7 +101,7 @@ def _load_base(base: Path, *, config: Any, task: Task, is_adapter: bool) -> nn.M
     source: dict[str, Any] = {"pretrained_model_name_or_path": base, "use_safetensors": True}
     model_class = auto_class
     if is_beside_adapter:
-        # Given the folder, transformers would put the adapter on by itself and not say if it fits.
+        # From the folder, transformers would add the adapter without checking that it fits.
         model_class = auto_class._model_mapping[type(config)]
         source = {"pretrained_model_name_or_path": None, "state_dict": _state_dict(base)}
     with quiet_load_report():
@@ -117,7 +117,7 @@ def _load_base(base: Path, *, config: Any, task: Task, is_adapter: bool) -> nn.M
     if lost and not is_adapter:
         raise ModelLoadError(
             f"{base} lacks {len(lost)} parameter(s) of {type(model).__name__}, which would be "
-            f"random: {', '.join(lost[:4])}; train the model, or save it whole"
+            f"random: {', '.join(lost[:4])}; train the model, or save all of it"
         )
     return model
 
@@ -131,12 +131,12 @@ def _state_dict(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def _with_adapter(model: Any, folder: Path) -> nn.Module:
-    """Put an adapter on its base, and merge the two where that makes it faster."""
+    """Add an adapter to its base, and merge the two where that is faster."""
     import peft
 
     adapted = load_adapter(model, folder)
-    # Merging spares the extra products of LoRA and DoRA. IA3 costs next to nothing as it is, and
-    # PEFT (0.21) fails to merge it where a saved module, such as a pooler, has no weight itself.
+    # Merging saves the extra products of LoRA and DoRA. IA3 costs next to nothing as it is, and
+    # PEFT (0.21) cannot merge it if a saved module, such as a pooler, has no weight of its own.
     if isinstance(adapted.base_model, peft.LoraModel):
         return adapted.base_model.merge_and_unload()
     return adapted

@@ -1,4 +1,4 @@
-"""Long texts for tagging: overlapping windows of tokens, and one answer for each token of them."""
+"""Overlapping windows of tokens for tagging long texts, merged into one prediction per token."""
 
 from __future__ import annotations
 
@@ -20,12 +20,11 @@ class Window(NamedTuple):
     """A stretch of a row's tokens, as long as the model can read.
 
     Args:
-        row: Which row it is from.
-        first: Number of its first token in the row, special tokens not counted.
+        row: Index of its row.
+        first: Index of its first token in the row, special tokens not counted.
         encoded: Its inputs.
-        content: Positions of its tokens that are no special ones.
-        offsets: The characters each of those covers, without white space; ``None`` where it covers
-            none.
+        content: Positions of its tokens other than special ones.
+        offsets: The character range of each of those, without white space; ``None`` if empty.
     """
 
     row: int
@@ -38,10 +37,10 @@ class Window(NamedTuple):
 def encode_windows(
     tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], *, max_length: int
 ) -> list[Window]:
-    """Tokenise texts whole, in windows that share a quarter of their tokens.
+    """Tokenise whole texts, in windows that share a quarter of their tokens.
 
-    A token near the edge of a window lacks its context; the overlap lets another window, in which
-    it stands further inside, decide.
+    A token near the edge of a window lacks context; thanks to the overlap, a window where it is
+    further inside can decide.
     """
     capacity = max_length - tokenizer.num_special_tokens_to_add(pair=False)
     stride = capacity // 4
@@ -82,7 +81,7 @@ def merge_windows(
     num_rows: int,
     probabilities: Callable[[np.ndarray], np.ndarray],
 ) -> list[list[Piece]]:
-    """The pieces of every row, each as seen by the window in which it stands furthest inside."""
+    """The pieces of every row, each from the window where it is furthest from an edge."""
     best: list[dict[int, tuple[int, Piece]]] = [{} for _ in range(num_rows)]
     for window, answer in zip(windows, logits, strict=True):
         probs = probabilities(answer)
@@ -100,9 +99,9 @@ def merge_windows(
 
 
 def _visible(text: str, token: str, start: int, end: int) -> tuple[int, int] | None:
-    """The characters of a token without the white space that some tokenizers count to it.
+    """The characters of a token without the white space that some tokenizers include.
 
-    SentencePiece's bare ``▁`` is said to cover the first character of the word that it precedes.
+    Tokenizers report that SentencePiece's bare ``▁`` covers the first character of the next word.
     """
     if not token.strip("▁"):
         return None

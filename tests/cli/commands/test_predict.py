@@ -277,7 +277,7 @@ def test_outputs_that_must_not_be_written(predictor, tmp_path):
     with pytest.raises(ConfigError, match=r"ends in \.jsonl, \.csv"):
         predict_file(predictor, source, tmp_path / "out.jsonl.gz")
     (tmp_path / "out.jsonl").write_text("precious", encoding="utf-8")
-    with pytest.raises(OutputError, match="overwritten unasked"):
+    with pytest.raises(OutputError, match="already exists"):
         predict_file(predictor, source, tmp_path / "out.jsonl")
     assert (tmp_path / "out.jsonl").read_text(encoding="utf-8") == "precious"
     predict_file(predictor, source, tmp_path / "out.jsonl", overwrite=True)
@@ -393,7 +393,7 @@ def test_only_the_same_run_is_resumed(predictor, halves, encoders, tmp_path):
     part = target.with_name("out.jsonl.part")
     kept = part.read_bytes()
     part.write_bytes(kept[:-5])
-    with pytest.raises(OutputError, match="changed by others"):
+    with pytest.raises(OutputError, match="something else changed it"):
         predict_file(predictor, source, target, chunk_rows=32, resume=True)
     part.write_bytes(kept)
     predict_file(predictor, source, target, chunk_rows=32, resume=True)
@@ -454,7 +454,7 @@ def test_a_killed_process_is_resumed(model, predictor, tmp_path):
         [*command, "--resume"], env=environment, capture_output=True, text=True, timeout=240
     )
     assert resumed.returncode == 0, resumed.stderr
-    assert "rows were there already" in resumed.stderr
+    assert "rows had been predicted before" in resumed.stderr
     assert "rows/s" in resumed.stderr
     predict_file(predictor, source, tmp_path / "whole.jsonl", chunk_rows=100)
     assert [row["编号"] for row in read(target)] == list(range(4_000))

@@ -40,13 +40,13 @@ def test_push(hub, full_model, capsys):  # noqa: F811
 
 def test_refusals(hub, full_model, tmp_path, capsys, monkeypatch):  # noqa: F811
     assert "holds no model" in refused(capsys, str(tmp_path), "writer/x")
-    assert "is no repository id" in refused(capsys, str(full_model), "writer//x")
+    assert "is not a repository id" in refused(capsys, str(full_model), "writer//x")
     monkeypatch.setenv("HF_TOKEN", READER)
     line = refused(capsys, str(full_model), "writer/x")
     assert "may not write" in line
     assert READER not in line
     monkeypatch.delenv("HF_TOKEN")
-    assert "wants a token" in refused(capsys, str(full_model), "writer/x")
+    assert "needs a token" in refused(capsys, str(full_model), "writer/x")
     assert hub.repos == {}
 
 

@@ -1,5 +1,5 @@
-"""The commands of ``xlingual`` that are no recipe: one file each.
+"""The commands of ``xlingual`` other than recipes, one file each.
 
-A command's module docstring is its help, and the first line of it the summary; ``add_flags`` adds
-its flags to a parser, ``main`` takes what was parsed and runs it.
+The module docstring is the command's help, and its first line the summary. ``add_flags`` adds the
+command's flags to a parser; ``main`` runs it with the parsed flags.
 """

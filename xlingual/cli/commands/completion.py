@@ -1,6 +1,6 @@
-"""Shell completion of recipes, commands and flags: ``xlingual completion bash``.
+"""Print a shell completion script: ``xlingual completion bash``.
 
-Put one line into ~/.bashrc or ~/.zshrc:
+It completes recipes, commands and flags. Add one of these lines to ~/.bashrc or ~/.zshrc:
 
     eval "$(xlingual completion bash)"
     eval "$(xlingual completion zsh)"
@@ -18,11 +18,11 @@ _SHELLS = ("bash", "zsh")
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """The flags of ``xlingual completion``."""
-    parser.add_argument("shell", choices=_SHELLS, help="the shell that completes")
+    parser.add_argument("shell", choices=_SHELLS, help="the shell to complete in")
 
 
 def main(options: argparse.Namespace) -> None:
-    """Print the script that the shell reads."""
+    """Print the script for the shell to evaluate."""
     import shtab
 
     from xlingual.cli.command_line import make_parser

@@ -1,4 +1,4 @@
-"""Versions and settings, for a bug report."""
+"""Print versions and settings, for a bug report."""
 
 from __future__ import annotations
 

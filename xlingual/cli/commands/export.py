@@ -1,14 +1,17 @@
-"""A trained model as ONNX, in fp32 and int8: ``xlingual export MODEL OUT``.
+"""Export a trained model to ONNX, in fp32 and int8: ``xlingual export MODEL OUT``.
 
 Writes model.onnx and model_int8.onnx with the tokenizer, the labels and the calibration, so that
-the folder serves by itself, and export_report.json: the largest logit difference from PyTorch in
-English and Chinese, and with ``--validation en=dev.jsonl,zh=test.jsonl`` the accuracy lost on each.
+the folder can be served on its own, and export_report.json: the largest logit difference from
+PyTorch in English and Chinese, and with ``--validation en=dev.jsonl,zh=test.jsonl`` the accuracy
+lost on each set.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+
+from xlingual.cli.reading_flags import add_reading_flags, columns_of
 
 __all__ = ["add_flags", "main"]
 
@@ -20,19 +23,16 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("output", help="new or empty folder to write")
     add("--precision", default="fp32,int8", help="fp32, int8 or fp32,int8 (default)")
     add("--validation", help="labelled sets to measure on: [name=]path, comma-separated")
-    add("--max_length", type=int, help="tokens of a row; left out: as in training")
-    add("--text_column", help="column of the text in the validation sets; guessed if left out")
-    add("--text_pair_column", help="column of the second text, for models of pairs")
-    add("--label_column", help="column of the label")
-    add("--columns", help="names of the columns of files without a header: text,label")
-    add("--encoding", help="encoding of files that are not UTF-8, such as big5; left out: guessed")
+    add_reading_flags(
+        parser, "text_column", "text_pair_column", "label_column", "columns", "encoding"
+    )
+    add("--max_length", type=int, help="tokens per row; default: as in training")
     add("--model_revision", help="branch, tag or commit of the model on the hub")
-    add("--opset", type=int, help="ONNX operator set; left out: the exporter's choice")
+    add("--opset", type=int, help="ONNX operator set; default: the exporter's choice")
 
 
 def main(options: argparse.Namespace) -> None:
-    """Export a model and say what it lost."""
-    from xlingual.data import Columns
+    """Export a model and print its differences from PyTorch."""
     from xlingual.export import export_onnx
 
     report = export_onnx(
@@ -40,13 +40,7 @@ def main(options: argparse.Namespace) -> None:
         options.output,
         precision=[name.strip() for name in options.precision.split(",") if name.strip()],
         validation=options.validation,
-        columns=Columns(
-            text_column=options.text_column,
-            text_pair_column=options.text_pair_column,
-            label_column=options.label_column,
-            columns=options.columns,
-            encoding=options.encoding,
-        ),
+        columns=columns_of(options),
         max_length=options.max_length,
         revision=options.model_revision,
         opset=options.opset,

@@ -1,7 +1,7 @@
-"""A plain model from an adapter and its base: ``xlingual merge ADAPTER_FOLDER OUT``.
+"""Merge an adapter into its base model: ``xlingual merge ADAPTER_FOLDER OUT``.
 
-The result loads without PEFT and carries the tokenizer, the label names, the calibration and the
-results along. It is compared with base and adapter before it takes its place.
+The result loads without PEFT and keeps the tokenizer, the label names, the calibration and the
+results. It is compared with the base plus adapter before OUT is written.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ __all__ = ["add_flags", "main"]
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """The flags of ``xlingual merge``."""
     parser.add_argument("adapter", help="folder of the adapter")
-    parser.add_argument("output", help="folder to write; it must not exist, or be empty")
+    parser.add_argument("output", help="new or empty folder to write")
 
 
 def main(options: argparse.Namespace) -> None:
-    """Merge, and say where the model is."""
+    """Merge, and print the folder of the model."""
     from xlingual.saving import merge_adapter
 
     sys.stdout.write(f"merged: {merge_adapter(options.adapter, options.output)}\n")

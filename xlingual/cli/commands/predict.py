@@ -1,10 +1,9 @@
-"""A file with a model's prediction for every row: ``xlingual predict MODEL in.jsonl out.jsonl``.
+"""Predict every row of a file: ``xlingual predict MODEL in.jsonl out.jsonl``.
 
-Reads jsonl, csv, tsv and txt (optionally gzipped) and parquet, or JSON Lines from standard input
-(``-``), of any size; writes all columns in the order of the input, as jsonl, csv, tsv, parquet or
-xlsx (``xlingual[excel]``) by the end of the output's name. A run that was killed goes on with
-``--resume``. A row without a text stays in its place with a null prediction and a
-``prediction_error``.
+Reads files of any size: jsonl, csv, tsv and txt (optionally gzipped), parquet and xlsx, or JSON
+Lines from standard input (``-``). Rows and columns keep their order; the ending of the output's
+name chooses jsonl, csv, tsv, parquet or xlsx (``xlingual[excel]``). ``--resume`` continues a killed
+run. A row without text keeps its place, with a null prediction and a ``prediction_error``.
 """
 
 from __future__ import annotations
@@ -13,6 +12,12 @@ import argparse
 import logging
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xlingual.cli.reading_flags import add_reading_flags, columns_of
+
+if TYPE_CHECKING:
+    from xlingual.inference import FileReport
 
 __all__ = ["add_flags", "main"]
 
@@ -22,41 +27,31 @@ logger = logging.getLogger(__name__)
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """The flags of ``xlingual predict``."""
     add = parser.add_argument
-    add("model", help="folder or hub id of a model that classifies or tags")
+    add("model", help="folder or hub id of a classifier or tagger")
     add("input", help="file with the texts, or - for JSON Lines on standard input")
     add("output", help=".jsonl, .csv, .tsv, .parquet or .xlsx, or - for JSON Lines on stdout")
-    add("--text_column", help="column of the text; guessed from the usual names")
-    add("--text_pair_column", help="column of the second text, for models of pairs")
-    add("--tokens_column", help="column with lists of tokens, for models that tag")
-    add("--columns", help="names of the columns of a file without a header: text,label")
-    add("--encoding", help="encoding of a file that is not UTF-8, such as big5; left out: guessed")
+    add_reading_flags(
+        parser, "text_column", "text_pair_column", "tokens_column", "columns", "encoding"
+    )
     add("--probabilities", action="store_true", help="also write the probability of every label")
-    add("--bom", action="store_true", help="csv and tsv with a byte-order mark, as Excel needs it")
-    add("--resume", action="store_true", help="go on with an unfinished output")
-    add("--overwrite_output", action="store_true", help="write over an output that is there")
+    add("--bom", action="store_true", help="write csv and tsv with the byte-order mark Excel needs")
+    add("--resume", action="store_true", help="continue an unfinished output")
+    add("--overwrite_output", action="store_true", help="overwrite an existing output")
     add("--model_revision", help="branch, tag or commit of the model on the hub")
     add("--backend", default="torch", help="torch (default) or onnxruntime")
-    add("--device", help="cpu, cuda, cuda:1, mps; left out: the GPU where there is one")
+    add("--device", help="cpu, cuda, cuda:1, mps; default: the GPU if there is one")
     add("--precision", default="auto", help="auto, fp32, bf16, fp16; onnxruntime: fp32, int8")
-    add("--max_length", type=int, help="tokens of a row; left out: as in training")
-    add("--token_budget", type=int, help="rows x longest row of a batch; 1024, on a GPU 65536")
-    add("--chunk_rows", type=int, default=4_096, help="rows read and written together; 4096")
+    add("--max_length", type=int, help="tokens per row; default: as in training")
+    add("--token_budget", type=int, help="rows x longest row per batch; default: 1024, GPU: 65536")
+    add("--chunk_rows", type=int, default=4_096, help="rows read and written at a time (4096)")
 
 
 def main(options: argparse.Namespace) -> None:
-    """Predict a file, with a bar on standard error."""
+    """Predict a file, with a progress bar on standard error."""
     from tqdm import tqdm
 
-    from xlingual.data import Columns
     from xlingual.inference import Predictor, predict_file
 
-    columns = Columns(
-        text_column=options.text_column,
-        text_pair_column=options.text_pair_column,
-        tokens_column=options.tokens_column,
-        columns=options.columns,
-        encoding=options.encoding,
-    )
     predictor = Predictor.from_pretrained(
         options.model,
         revision=options.model_revision,
@@ -66,7 +61,7 @@ def main(options: argparse.Namespace) -> None:
         token_budget=options.token_budget,
         precision=options.precision,
     )
-    # A log file should not fill with bars: there, one line in half a minute.
+    # In a log file each update is a line: two per minute are enough.
     interval = 0.5 if sys.stderr.isatty() else 30.0
     with tqdm(unit=" rows", mininterval=interval, file=sys.stderr, smoothing=0.1) as bar:
         try:
@@ -74,7 +69,7 @@ def main(options: argparse.Namespace) -> None:
                 predictor,
                 options.input,
                 options.output,
-                columns=columns,
+                columns=columns_of(options),
                 resume=options.resume,
                 overwrite=options.overwrite_output,
                 chunk_rows=options.chunk_rows,
@@ -84,15 +79,17 @@ def main(options: argparse.Namespace) -> None:
             )
         except KeyboardInterrupt:
             bar.close()
-            logger.error("interrupted; what is predicted is kept: go on with --resume")
+            logger.error("interrupted; predicted rows are kept: continue with --resume")
             sys.exit(130)
+    _log_report(report, output=options.output, max_length=predictor.max_length)
+
+
+def _log_report(report: FileReport, *, output: str, max_length: int) -> None:
     if report.num_resumed:
-        logger.info("%s rows were there already", f"{report.num_resumed:,}")
+        logger.info("%s rows had been predicted before", f"{report.num_resumed:,}")
     if report.num_truncated:
         logger.warning(
-            "%s text(s) longer than %d tokens: their ends were not read",
-            f"{report.num_truncated:,}",
-            predictor.max_length,
+            "truncated %s text(s) longer than %d tokens", f"{report.num_truncated:,}", max_length
         )
     if report.num_errors:
         logger.warning(
@@ -100,5 +97,5 @@ def main(options: argparse.Namespace) -> None:
             f"{report.num_errors:,}",
             f"{report.num_rows:,}",
         )
-    where = "standard output" if options.output == "-" else Path(options.output)
+    where = "standard output" if output == "-" else Path(output)
     logger.info("%s rows written to %s", f"{report.num_rows:,}", where)

@@ -1,14 +1,16 @@
-"""A smaller model for the same texts: ``xlingual trim MODEL OUT --languages en,zh``.
+"""Trim a model's vocabulary to your languages: ``xlingual trim MODEL OUT --languages en,zh``.
 
-Drops the tokens that the languages are not written in, or (--corpus) that the texts are not cut
-into; with both, what either needs is kept. Pieces and logits of text in kept tokens stay the same,
-which is checked on the whole corpus. Merge adapters first.
+Keeps the tokens in the scripts of --languages, or the tokens that the texts of --corpus use; with
+both flags, the tokens that either needs. Text made of kept tokens keeps its tokenization and its
+logits, which is checked on the whole corpus. Merge adapters first.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+
+from xlingual.cli.reading_flags import add_reading_flags
 
 __all__ = ["add_flags", "main"]
 
@@ -17,14 +19,12 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     """The flags of ``xlingual trim``."""
     add = parser.add_argument
     add("model", help="folder or hub id of a model with a fast tokenizer")
-    add("output", help="folder to write; must be empty or not there")
+    add("output", help="new or empty folder to write")
     add("--languages", help="keep the tokens in the scripts of these languages: en,zh")
-    add("--corpus", help="files whose texts must be cut as before, separated by commas")
-    add("--text_column", help="column of the text; guessed from the usual names")
-    add("--columns", help="names of the columns of files without a header: text,label")
-    add("--encoding", help="encoding of files that are not UTF-8, such as big5; left out: guessed")
-    add("--num_tokens", type=int, help="upper limit; what the corpus uses is never left out")
-    add("--keep_tokens", nargs="*", default=[], help="more tokens, as the vocabulary spells them")
+    add("--corpus", help="files whose texts must be tokenised as before, comma-separated")
+    add_reading_flags(parser, "text_column", "columns", "encoding")
+    add("--num_tokens", type=int, help="maximum size; tokens that the corpus uses always stay")
+    add("--keep_tokens", nargs="*", default=[], help="more tokens, spelled as in the vocabulary")
 
 
 def main(options: argparse.Namespace) -> None:

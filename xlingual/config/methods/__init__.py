@@ -1,6 +1,6 @@
-"""The flags of each recipe beside those that all recipes share: a file and a dataclass for each.
+"""The flags of each recipe beyond those that all recipes share: one file, one dataclass each.
 
-Light on purpose: nothing here imports torch or transformers, so that ``--help`` answers at once.
+Nothing here imports torch or transformers, so that ``--help`` is instant.
 """
 
 from xlingual.config.methods.compare import CompareArguments, MethodArguments

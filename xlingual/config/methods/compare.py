@@ -1,4 +1,4 @@
-"""The flags of ``compare``, and the settings of single methods that it hands on."""
+"""The flags of ``compare``, and the settings of single methods that it passes on."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ __all__ = ["CompareArguments", "MethodArguments"]
 
 @dataclass
 class CompareArguments:
-    """Which methods are compared, with which seeds, how many at a time."""
+    """The methods to compare, their seeds, and the runs at a time."""
 
     methods: str | None = option(
-        None, "Methods, comma-separated; left out: those that the given data allows."
+        None, "Methods, comma-separated; default: those that the given data allows."
     )
     seeds: list[int] = field(
-        default_factory=lambda: [0, 1, 2], metadata={"help": "Every method is trained with each."}
+        default_factory=lambda: [0, 1, 2], metadata={"help": "Every method is run with each seed."}
     )
     num_workers: int | None = option(
-        None, "Runs at a time; left out: one on each GPU, or one after the other."
+        None, "Runs at a time; default: one per GPU, or one after the other."
     )
 
     def __post_init__(self) -> None:
@@ -35,17 +35,17 @@ class CompareArguments:
 
 @dataclass
 class MethodArguments(FewShotArguments, UnlabeledTargetArguments):
-    """The settings of single methods, and the files beside the data sets that some need."""
+    """Settings of single methods, and extra files that some of them need."""
 
     dictionary: str | None = option(
-        None, "CC-CEDICT, or two columns with a tab between them, for code_switching."
+        None, "CC-CEDICT, or a file of two tab-separated columns, for code_switching."
     )
     bitext: str | None = option(
         None, "English<TAB>Chinese file(s), comma-separated, for bitext_consistency, "
         "continual_alignment and distill.",
     )  # fmt: skip
     translations: str | None = option(
-        None, "File of translations, a line for each row of source_train, for translations."
+        None, "File with one translation per row of source_train, for translations."
     )
     teachers: str | None = option(
         None, "Folder(s) or hub id(s) of trained classifiers that read both languages, for distill."
@@ -57,6 +57,6 @@ class MethodArguments(FewShotArguments, UnlabeledTargetArguments):
 
     @property
     def files(self) -> dict[str, str]:
-        """The files that are given, by the name of the flag."""
+        """The given files, by flag."""
         names = ("dictionary", "bitext", "translations", "teachers")
         return {name: value for name in names if (value := getattr(self, name))}

@@ -14,7 +14,7 @@ __all__ = ["DistillArguments"]
 
 @dataclass
 class DistillArguments:
-    """Whose knowledge is taken over, and on what text."""
+    """The teachers, and the text that they label for the student."""
 
     teachers: str | None = option(
         None, "Folder(s) or hub id(s) of trained classifiers, comma-separated, each path[*weight]."
@@ -23,22 +23,24 @@ class DistillArguments:
         None, "English<TAB>Chinese file(s): the teachers read the English side, the student the "
         "Chinese one.",
     )  # fmt: skip
-    bitext_threshold: float = option(
-        0.6, "Sentence pairs that the teachers are less sure of are not used."
+    bitext_threshold: float = option(0.6, "Minimum confidence of the teachers in a sentence pair.")
+    bitext_rows: int = option(30_000, "Maximum number of sentence pairs.")
+    guard: bool = option(
+        False, "Also train a student on hard labels alone, and keep it if this one is worse."
     )
-    bitext_rows: int = option(30_000, "Sentence pairs used at most.")
-    guard: bool = option(False, "Keep a student of the hard labels alone where this one is worse.")
 
     def __post_init__(self) -> None:
         check_threshold("bitext_threshold", self.bitext_threshold)
         if self.bitext_rows < 1:
             raise ConfigError(f"--bitext_rows must be at least 1; got {self.bitext_rows}")
         if not self.teacher_weights:
-            raise ConfigError("--teachers needs the folder of a trained classifier, or several")
+            raise ConfigError(
+                "--teachers needs one or more trained classifiers: folders or hub ids"
+            )
 
     @property
     def teacher_weights(self) -> dict[str, float]:
-        """Weight by teacher, 1 where none was given."""
+        """The weight of each teacher; 1 by default."""
         given = parse_path_weights(self.teachers or "", flag="--teachers")
         weights = dict(given)
         if len(weights) < len(given):

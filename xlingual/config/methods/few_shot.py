@@ -13,20 +13,20 @@ __all__ = ["ZERO_SHOT_MODEL_HELP", "FewShotArguments"]
 REGIMES = ("joint", "sequential")
 ZERO_SHOT_MODEL_HELP = (
     "Folder or hub id of a zero-shot model to start from, fine-tuned on the source with the same "
-    "labels, for example the --output_dir of zero_shot; left out: it is trained."
+    "labels, for example the --output_dir of zero_shot; default: one is trained."
 )
 
 
 @dataclass
 class FewShotArguments:
-    """How few labelled target rows are used."""
+    """A few labelled target rows, and how to train on them."""
 
     shots_per_label: int = option(16, "k: labelled target rows per label.")
     regime: str = option(
         "joint", "joint (source and shots in one run) or sequential (source first, then shots)."
     )
     shot_weight: float = option(
-        10.0, "Weight of a shot beside the rows of --target_unlabeled that co-training labels."
+        10.0, "Weight of a shot relative to a row of --target_unlabeled labelled by co-training."
     )
     zero_shot_model: str | None = option(None, ZERO_SHOT_MODEL_HELP)
 
@@ -38,15 +38,15 @@ class FewShotArguments:
             raise ConfigError(f"--shot_weight must be above 0; got {self.shot_weight}")
 
     def check_adapter(self, adapter: str | None) -> None:
-        """Refuse an adapter that would have to start from a model without one.
+        """Refuse an adapter where training continues from a model without one.
 
         Raises:
-            ConfigError: The sequential regime is to continue from ``zero_shot_model`` with an
+            ConfigError: The sequential regime would continue from ``zero_shot_model`` with an
                 adapter.
         """
         if self.zero_shot_model and self.regime == "sequential" and adapter not in (None, "none"):
             raise ConfigError(
-                "--regime sequential goes on from --zero_shot_model, which has no adapter to train "
-                f"further; leave out --adapter {adapter} or --zero_shot_model, or take --regime "
-                "joint"
+                "--regime sequential continues from --zero_shot_model, which has no adapter to "
+                f"train further; leave out --adapter {adapter} or --zero_shot_model, or use "
+                "--regime joint"
             )

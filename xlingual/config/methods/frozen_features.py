@@ -16,11 +16,11 @@ FUSIONS = ("concatenate", "gate")
 
 @dataclass
 class FrozenFeaturesArguments:
-    """The classifier on top of frozen features, and a second encoder beside the first."""
+    """The classifier, its adaptation to target text, and a second encoder."""
 
     classifier: str = option("logistic_regression", f"{', '.join(FROZEN_CLASSIFIERS)}.")
     strength: float | None = option(
-        None, "Inverse penalty of logistic regression; left out: by cross-validation."
+        None, "Inverse penalty of logistic regression; default: by cross-validation."
     )
     num_components: int = option(64, "Principal components of --classifier pca.")
     second_model: str | None = option(
@@ -28,16 +28,18 @@ class FrozenFeaturesArguments:
     )
     fusion: str = option("concatenate", "concatenate, or gate (weights by cross-validation).")
     centring: bool = option(
-        False, "Take the languages' difference off, with --target_unlabeled; it can lose."
+        False,
+        "Remove the difference between the languages' means, with --target_unlabeled; may lose "
+        "accuracy.",
     )
     self_training: bool = option(
-        False, "Refit the head to --target_unlabeled, in rounds of its own surest labels."
+        False, "Refit the head to --target_unlabeled by its own most confident labels, in rounds."
     )
     co_training: bool = option(
-        False, "And let the words of that text correct them: see recipes/unlabeled_target.py."
+        False, "Self-training whose labels the words of that text correct: see unlabeled_target."
     )
     feature_cache: str | None = option(
-        None, "Folder where features are kept between runs; left out: none are kept."
+        None, "Folder that keeps features between runs; default: none."
     )
 
     def __post_init__(self) -> None:

@@ -12,22 +12,22 @@ __all__ = ["LanguageAdapterArguments"]
 
 @dataclass
 class LanguageAdapterArguments:
-    """How the two language adapters are trained and used."""
+    """Training and use of the two language adapters."""
 
     language_adapter_epochs: float = option(5.0, "Passes over each language's text.")
     language_adapter_rank: int = option(16, "Rank of the language adapters.")
     language_adapter_learning_rate: float | None = option(
-        None, "Peak learning rate of the language adapters; left out: by encoder size."
+        None, "Peak learning rate of the language adapters; default: by encoder size."
     )
     drop_last_layer: bool = option(
         False, "Leave the language adapter out of the last layer, as MAD-X 2.0 does."
     )
     guard: bool = option(
-        True, "Keep the source's language adapter, or a zero-shot model, where the swap goes wrong."
+        True, "Keep the source's language adapter, or a zero-shot model, if the swap goes wrong."
     )
     zero_shot_model: str | None = option(
-        None, "Folder or hub id of the zero-shot model that the guard may keep; left out: it is "
-        "trained, with the same kind of adapter.",
+        None, "Folder or hub id of the zero-shot model that the guard may keep; default: one is "
+        "trained with the same kind of adapter.",
     )  # fmt: skip
 
     def __post_init__(self) -> None:
@@ -38,7 +38,7 @@ class LanguageAdapterArguments:
             )
 
     def check_kind(self, task_adapter: str | None) -> None:
-        """Refuse a task adapter that does not add up with the language's.
+        """Refuse a task adapter that cannot be added to a language adapter.
 
         Raises:
             ConfigError: It is not LoRA.

@@ -15,19 +15,21 @@ LOSS_WEIGHTS = ("fixed", "uncertainty")
 
 @dataclass
 class MultiTaskArguments:
-    """How several tasks or domains share one encoder."""
+    """Several tasks or domains on one encoder."""
 
     separate_heads: bool = option(
-        False, "The names in source_train are tasks, each with its own labels and head; otherwise "
-        "they are domains of one task.",
+        False, "Treat the names in source_train as tasks, each with its own labels and head; "
+        "default: as domains of one task.",
     )  # fmt: skip
     loss_weights: str = option(
-        "fixed", "fixed (those of the data arguments, path*weight) or uncertainty (learnt)."
+        "fixed", "fixed (as given by path*weight in the data flags) or uncertainty (learnt)."
     )
     sampling_temperature: float = option(
-        1.0, "T: rows of small sets are repeated until sizes are as n^(1/T); 1 repeats none."
+        1.0, "T: repeats rows of small sets until sizes are proportional to n^(1/T); 1 is off."
     )
-    guard: bool = option(False, "Keep a model of plain fine-tuning where this one is worse.")
+    guard: bool = option(
+        False, "Also train by plain fine-tuning, and keep that model if this one is worse."
+    )
 
     def __post_init__(self) -> None:
         check_choice("loss_weights", self.loss_weights, LOSS_WEIGHTS)

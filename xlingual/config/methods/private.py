@@ -12,13 +12,14 @@ __all__ = ["PrivateArguments"]
 
 @dataclass
 class PrivateArguments:
-    """How much may be learnt about any one training row."""
+    """The privacy budget of a training row, and how it is spent."""
 
     private_epsilon: float = option(8.0, "The privacy budget epsilon; smaller is more private.")
-    private_delta: float = option(1e-5, "delta; well below one in the number of training rows.")
-    private_clipping_norm: float = option(0.1, "Largest norm of one row's gradient.")
+    private_delta: float = option(1e-5, "delta; well below 1 / (number of training rows).")
+    private_clipping_norm: float = option(0.1, "Maximum norm of one row's gradient.")
     private_seed: int | None = option(
-        None, "Makes the noise repeatable, for tests only: who knows it can take the noise off."
+        None,
+        "Makes the noise repeatable, for tests only: anyone who knows it can remove the noise.",
     )
 
     def __post_init__(self) -> None:

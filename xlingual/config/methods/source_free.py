@@ -12,11 +12,11 @@ __all__ = ["SourceFreeArguments"]
 
 @dataclass
 class SourceFreeArguments:
-    """How a trained model is adapted to target text."""
+    """Adaptation of a trained model to target text."""
 
-    num_rounds: int = option(5, "Rounds of new pseudo-labels, each one pass over the text.")
+    num_rounds: int = option(5, "Rounds of new pseudo-labels, one pass over the text each.")
     pseudo_label_weight: float = option(0.3, "Weight of the centroid pseudo-labels.")
-    diversity_weight: float = option(1.0, "How firmly the classes keep the shares first predicted.")
+    diversity_weight: float = option(1.0, "Weight that keeps the classes at their first shares.")
     guard: bool = option(True, "Stop at the first round that shows signs of collapse.")
 
     def __post_init__(self) -> None:

@@ -17,35 +17,35 @@ TRANSLATE_TRAIN_METHODS = (
 
 @dataclass
 class TranslateTrainArguments:
-    """What carries the task across: translations, a translator, sentence pairs or a dictionary."""
+    """Transfer by translations, a translator, sentence pairs or a dictionary."""
 
     method: str | None = option(
         None,
         "translations, bitext_consistency, code_switching, continual_alignment or translate_test; "
-        "left out: what is given decides.",
+        "default: by the files that are given.",
     )
     translations: str | None = option(
-        None, "File of translations, a line for each row of source_train (target_test, for "
-        'translate_test); "column": the column translation or view_text of the rows themselves.',
+        None, "File with one translation per row of source_train (of target_test for "
+        'translate_test), or "column" for the column translation or view_text of the rows.',
     )  # fmt: skip
     translation_model: str | None = option(
         None, "Folder or hub id of a translation model (Marian, NLLB, M2M-100)."
     )
     translation_cache: str | None = option(
-        None, "File that keeps what was translated; left out: translations.jsonl in output_dir."
+        None, "File that keeps translations; default: translations.jsonl in output_dir."
     )
-    translation_batch_size: int = option(32, "Texts that are translated at a time.")
+    translation_batch_size: int = option(32, "Texts translated at a time.")
     translation_beams: int = option(1, "Beams of the translator; 1 is greedy.")
     consistency: bool = option(
-        False, "With translations: also teach each translation what its source row is predicted as."
+        False, "With translations: also train a translation to be predicted as its source row is."
     )
-    bitext: str | None = option(None, "English<TAB>Chinese file(s), comma-separated, maybe .gz.")
-    bitext_threshold: float = option(
-        0.6, "Sentence pairs that the teacher is less sure of are not used."
+    bitext: str | None = option(
+        None, "English<TAB>Chinese file(s), comma-separated, gzipped or not."
     )
-    bitext_rows: int = option(30_000, "Sentence pairs used at most.")
-    dictionary: str | None = option(None, "CC-CEDICT, or two columns with a tab between them.")
-    guard: bool = option(True, "Keep the zero-shot model when the new one shows signs of collapse.")
+    bitext_threshold: float = option(0.6, "Minimum confidence of the teacher in a sentence pair.")
+    bitext_rows: int = option(30_000, "Maximum number of sentence pairs.")
+    dictionary: str | None = option(None, "CC-CEDICT, or a file of two tab-separated columns.")
+    guard: bool = option(True, "Keep the zero-shot model if the new one shows signs of collapse.")
 
     def __post_init__(self) -> None:
         given = {

@@ -19,17 +19,17 @@ UNLABELED_TARGET_METHODS = (
 
 @dataclass
 class UnlabeledTargetArguments:
-    """What is done with target text that has no labels."""
+    """Adaptation to target text without labels."""
 
     method: str = option(
         "recommended",
-        "recommended (co_training, or self_training where the words of the text cannot be asked), "
-        "co_training, self_training, continued_pretraining, dann, cdan, mmd or coral.",
+        "recommended (co_training, or self_training where the n-grams of the text cannot predict "
+        "labels), co_training, self_training, continued_pretraining, dann, cdan, mmd or coral.",
     )
     self_training_rounds: int = option(3, "Rounds of pseudo-labels, each with more rows.")
-    confidence_threshold: float = option(0.8, "Rows that the teacher is less sure of are not used.")
-    pretraining_epochs: float = option(5.0, "Passes over the target text by masked prediction.")
-    guard: bool = option(True, "Keep the zero-shot model when the new one shows signs of collapse.")
+    confidence_threshold: float = option(0.8, "Minimum confidence of a pseudo-label.")
+    pretraining_epochs: float = option(5.0, "Passes of masked prediction over both sides' text.")
+    guard: bool = option(True, "Keep the zero-shot model if the new one shows signs of collapse.")
     zero_shot_model: str | None = option(None, ZERO_SHOT_MODEL_HELP)
 
     def __post_init__(self) -> None:

@@ -12,14 +12,15 @@ __all__ = ["ZeroShotArguments"]
 
 @dataclass
 class ZeroShotArguments:
-    """What is added to fine-tuning on the source, and what target text may change afterwards."""
+    """Options beyond plain fine-tuning on the source."""
 
     r_drop_weight: float = option(
-        0.0, "R-Drop: two readings of a row, a tenth of its tokens hidden from one, must agree; "
-        "1 is mild, 0 is off. Twice the cost.",
+        0.0, "R-Drop: two passes over a row, one with a tenth of its tokens hidden, must agree; "
+        "1 is mild, 0 is off. Doubles the cost.",
     )  # fmt: skip
     correct_label_shift: bool = option(
-        False, "Move the output bias to the class shares of --target_unlabeled, where they show."
+        False,
+        "Move the output bias to the class shares of --target_unlabeled, if they can be told.",
     )
 
     def __post_init__(self) -> None:

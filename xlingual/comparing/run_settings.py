@@ -1,4 +1,4 @@
-"""What the runs of a comparison are given: the user's settings, and rows for an estimate."""
+"""The settings and files that a comparison passes on to its runs."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ __all__ = [
     "embedded_roles",
 ]
 
-# What the comparison sets itself, run by run; what follows from --precision and --selection; and
-# what belongs to the comparison as a whole.
+# Set by the comparison for each run, derived from --precision and --selection, or about the
+# comparison as a whole.
 _NOT_HANDED_ON = (
     "output_dir", "seed", "overwrite_output", "resume_from_checkpoint", "method", "bf16", "fp16",
     "do_eval", "eval_strategy", "eval_steps", "load_best_model_at_end", "metric_for_best_model",
@@ -25,8 +25,8 @@ _NOT_HANDED_ON = (
 def changed_settings(*configs: Any) -> dict[str, Any]:
     """The fields that differ from their defaults, as plain values for ``--config``.
 
-    Secrets are left out: a run reads them where the comparison did. So is what the comparison sets
-    for each run by itself.
+    Secrets are left out, because a run reads them from where the comparison did; so are settings
+    that the comparison makes for each run.
     """
     changed: dict[str, Any] = {}
     for config in configs:
@@ -48,6 +48,6 @@ def _values(config: Any) -> dict[str, Any]:
 
 
 def embedded_roles() -> dict[str, str]:
-    """The files of the embedded corpus by role, for runs that mix the roles in their own way."""
+    """The files of the embedded corpus by role; each run takes those that it needs."""
     corpus = files("xlingual") / "assets" / "corpus"
     return {role: str(corpus / f"{role}.jsonl") for role in ROLES}
