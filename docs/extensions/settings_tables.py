@@ -100,7 +100,7 @@ class PresetsDirective(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """One row for each preset."""
-        from xlingual.config.training import preset_for
+        from xlingual.config.presets import preset_for
 
         lines = [
             "| preset | parameters without embeddings | learning rate | with an adapter | head "
