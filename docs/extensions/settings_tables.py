@@ -100,17 +100,18 @@ class PresetsDirective(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """One row for each preset."""
-        from xlingual.config.training import preset_for
+        from xlingual.config.presets import preset_for
 
         lines = [
             "| preset | parameters without embeddings | learning rate | with an adapter | head "
-            "| embeddings |",
-            "|---|---|---|---|---|---|",
+            "| embeddings | adapter |",
+            "|---|---|---|---|---|---|---|",
         ]
         for label, size in (
             ("up to 10 million", 10_000_000),
             ("up to 50 million", 50_000_000),
             ("up to 200 million", 200_000_000),
+            ("up to 350 million", 350_000_000),
             ("more", 10**12),
         ):
             preset = preset_for(size)
@@ -118,7 +119,7 @@ class PresetsDirective(SphinxDirective):
             table = "frozen" if preset.freeze_embeddings else "trained"
             lines.append(
                 f"| {preset.name} | {label} | {preset.learning_rate:g} | "
-                f"{preset.adapter_learning_rate:g} | {head} | {table} |"
+                f"{preset.adapter_learning_rate:g} | {head} | {table} | {preset.adapter} |"
             )
         return self.parse_text_to_nodes("\n".join(lines))
 

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from openpyxl import Workbook
+
 from tests.conftest import NEGATIVE, POSITIVE
 
 ROOT = Path(__file__).parents[2]
@@ -74,6 +76,7 @@ def write_files(folder: Path) -> None:
     for name in ("reviews.en.csv", "films.en.csv"):
         write_csv(folder / name, ("text", "label"), english)
     write_csv(folder / "verdicts.en.csv", ("body", "verdict"), english)
+    write_csv(folder / "headerless.en.csv", english[0], english[1:])
     numbers = {"positive": "1", "negative": "0"}
     rows = [(text, numbers[label]) for text, label in english]
     write_csv(folder / "numbered.en.csv", ("text", "label"), rows)
@@ -93,6 +96,7 @@ def write_files(folder: Path) -> None:
     entries = ["房間 房间 [fang2 jian1] /room/", "床 床 [chuang2] /bed/", "髒 脏 [zang1] /dirty/"]
     (folder / "cedict.txt").write_text("\n".join(entries) + "\n", encoding="utf-8")
     write_pairs_and_aspects(folder)
+    write_other_formats(folder, english, chinese)
 
 
 def write_pairs_and_aspects(folder: Path) -> None:
@@ -106,11 +110,44 @@ def write_pairs_and_aspects(folder: Path) -> None:
     for name, rows in (("en", english * 12), ("zh", chinese * 3)):
         path = folder / f"inference.{name}.jsonl"
         write_json(path, [dict(zip(keys, row, strict=True)) for row in rows])
-    english = [("Kind staff.", ["service"]), ("Kind staff, fair price.", ["service", "price"])]
-    chinese = [("服务好。", ["service"]), ("服务好，價格公道。", ["service", "price"])]
+    english = [("Kind staff.", ["service"]), ("Fair price, clean.", ["price", "clean"])]
+    chinese = [("服务好。", ["service"]), ("價格公道，干净。", ["price", "clean"])]
+    names = ("service", "clean", "price")
     for name, labelled in (("en", english * 12), ("zh", chinese * 3)):
         path = folder / f"aspects.{name}.jsonl"
         write_json(path, [{"text": text, "label": labels} for text, labels in labelled])
+        flags = [(text, [int(each in labels) for each in names]) for text, labels in labelled]
+        path = folder / f"lists.{name}.jsonl"
+        write_json(path, [{"text": text, "label": values} for text, values in flags])
+        path = folder / f"columns.{name}.csv"
+        write_csv(path, ("text", *names), [(text, *values) for text, values in flags])
+
+
+Rows = list[tuple[str, str]]
+
+
+def write_other_formats(folder: Path, english: Rows, chinese: Rows) -> None:
+    """A workbook, parts of a JSON file, a file in Big5, and ratings."""
+    book = Workbook()
+    book.create_sheet("Sheet2")
+    for row in [("评论", "标签"), *chinese]:
+        book["Sheet2"].append(row)
+    book.save(folder / "hotel.xlsx")
+    book.remove(book["Sheet"])
+    book.save(folder / "reviews.zh.xlsx")
+    parts = {"train": english, "test": chinese}
+    rows = {
+        part: [{"text": text, "label": label} for text, label in rows]
+        for part, rows in parts.items()
+    }
+    (folder / "corpus.json").write_text(json.dumps(rows, ensure_ascii=False), encoding="utf-8")
+    texts = ["房間很乾淨，服務態度也好。", "早餐不好吃，床又太硬。"]
+    (folder / "hotel.big5.txt").write_text("".join(f"{text}\n" for text in texts * 12), "big5")
+    stars = {"positive": "5", "negative": "1"}
+    rated = [(text, stars[label]) for text, label in english]
+    write_csv(folder / "rated.en.csv", ("review", "stars"), [*rated, *[("It is fine.", "3")] * 4])
+    rated = [(text, stars[label]) for text, label in chinese]
+    write_csv(folder / "rated.zh.csv", ("评论", "评分"), [*rated, ("一般吧。", "3")])
 
 
 def write_csv(path: Path, header: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
