@@ -121,7 +121,7 @@ def read_targets(
         device=device,
         bf16=bf16,
         token_budget=131_072 if on_gpu else 16_384,
-        save_every=1000 if on_gpu else 20,  # a pass is a minute there, and writing takes as long
+        save_every=1000 if on_gpu else 10,  # a pass is a minute there, and writing takes as long
     )
     return TeacherTargets(outputs, sentences, corpus)
 
