@@ -118,10 +118,11 @@ def relation_loss(student: Tensor, teacher: Tensor, *, temperature: float = 0.05
     """
     is_self = torch.eye(len(student), dtype=torch.bool, device=student.device)
     # A large finite number: a probability of exactly 0 would make 0 * inf of the divergence.
-    logs = [
-        F.log_softmax((unit @ unit.T / temperature).masked_fill(is_self, -1e4), dim=-1)
-        for unit in (F.normalize(vectors.float(), dim=-1) for vectors in (student, teacher))
-    ]
+    with torch.autocast(student.device.type, enabled=False):  # bfloat16 would blur the cosines
+        logs = [
+            F.log_softmax((unit @ unit.T / temperature).masked_fill(is_self, -1e4), dim=-1)
+            for unit in (F.normalize(vectors.float(), dim=-1) for vectors in (student, teacher))
+        ]
     return F.kl_div(logs[0], logs[1], reduction="batchmean", log_target=True)
 
 

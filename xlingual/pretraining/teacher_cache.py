@@ -69,7 +69,7 @@ def cached_outputs(
     device: torch.device | str = "cpu",
     bf16: bool = False,
     token_budget: int = 16_384,
-    save_every: int = 20,
+    save_every: int = 10,
     stop_after: int | None = None,
 ) -> TeacherOutputs:
     """Read the outputs of a teacher from ``folder``, after computing what is not there yet.
@@ -126,7 +126,7 @@ def cached_outputs(
 class _Pass:
     """The teacher over all sentences, the short ones first.
 
-    The batches are a function of the texts alone, so a resumed pass makes the same ones.
+    Batches follow from the texts and the rows that are done, so a resumed pass makes the same ones.
     """
 
     def __init__(
@@ -156,20 +156,19 @@ class _Pass:
     ) -> None:
         ids, is_content = self.sentences.ids.to(device), self.sentences.is_content.to(device)
         pad_id = int(self.teacher.tokenizer.pad_token_id or 0)
-        batches = _batches(ids.lengths, token_budget)
         done = _read_json(self.folder / _PROGRESS).get("done", 0)
+        batches = _batches(ids.lengths, token_budget, done=done)
         self.teacher.model.to(device)
-        bar = tqdm(range(done, len(batches)), initial=done, total=len(batches), desc="teacher")
-        for number in bar:
-            if number == stop_after:
-                return
-            rows = batches[number]
+        for number, rows in enumerate(tqdm(batches, desc="teacher"), start=1):
             with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=bf16):
                 hidden, pooled = self.teacher.encode(*ids.padded(rows, pad_id))
             self._write(rows, pooled, hidden[is_content.padded(rows, 0)[0].bool()])
-            if (number + 1) % save_every == 0:
-                self._save(number + 1)
-        self._save(len(batches), is_complete=True)
+            done += len(rows)
+            if number % save_every == 0:
+                self._save(done)
+            if number == stop_after:
+                return
+        self._save(done, is_complete=True)
         self.teacher.model.to("cpu")
 
     def _write(self, rows: NDArray[np.int64], pooled: Tensor, tokens: Tensor) -> None:
@@ -188,15 +187,20 @@ class _Pass:
         _write_json(self.folder / _PROGRESS, {"done": done, "is_complete": is_complete})
 
 
-def _batches(lengths: NDArray[np.int64], token_budget: int) -> list[NDArray[np.int64]]:
-    """Rows in order of length, as many in a batch as fit the budget when padded."""
-    order = np.argsort(lengths, kind="stable")
+def _batches(
+    lengths: NDArray[np.int64], token_budget: int, *, done: int = 0
+) -> list[NDArray[np.int64]]:
+    """Rows in order of length, as many in a batch as fit the budget when padded.
+
+    The first ``done`` rows in that order are left out.
+    """
+    order = np.argsort(lengths, kind="stable")[done:]
     batches, begin = [], 0
     for at in range(len(order)):
         if (at + 1 - begin) * lengths[order[at]] > token_budget and at > begin:
             batches.append(order[begin:at])
             begin = at
-    return [*batches, order[begin:]]
+    return [*batches, order[begin:]] if len(order) else []
 
 
 def _array(path: Path, shape: tuple[int, int]) -> np.memmap:
