@@ -14,18 +14,13 @@ its token vectors and the similarities within a batch. No weight of it is in the
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-from xlingual import run_recipe
-
-if TYPE_CHECKING:
-    from xlingual import PretrainEncoderArguments
+import xlingual as xl
 
 
-def main(args: PretrainEncoderArguments) -> None:
+def main(args: xl.PretrainEncoderArguments) -> None:
     """Read, align, train, evaluate on held-out pairs, save."""
-    from pathlib import Path
-
     from accelerate.utils import set_seed
 
     from xlingual import pretraining as pt
@@ -64,13 +59,12 @@ def main(args: PretrainEncoderArguments) -> None:
         )
         targets, distillation = None, None
         if args.teacher is not None:
-            targets = pt.read_targets(
-                pt.Teacher(args.teacher, prefix=args.teacher_prefix, pooling=args.teacher_pooling),
-                sources,
-                corpus,
-                args.teacher_cache or output / "teacher",
-                bf16=accelerator.mixed_precision == "bf16",
+            teacher = pt.Teacher(
+                args.teacher, prefix=args.teacher_prefix, pooling=args.teacher_pooling
             )
+            cache = args.teacher_cache or output / "teacher"
+            is_bf16 = accelerator.mixed_precision == "bf16"
+            targets = pt.read_targets(teacher, sources, corpus, cache, bf16=is_bf16)
             distillation = pt.DistillationLoss(
                 model.config.hidden_size,
                 targets.dim,
@@ -115,4 +109,4 @@ def main(args: PretrainEncoderArguments) -> None:
 
 
 if __name__ == "__main__":
-    run_recipe(main)
+    xl.run_recipe(main)

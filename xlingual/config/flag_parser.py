@@ -50,6 +50,7 @@ def flags_of(kind: type) -> list[Flag]:
     return [
         Flag(field.name, str(field.metadata.get("help", "")), _default(field), hints[field.name])
         for field in dataclasses.fields(kind)
+        if field.init
     ]
 
 

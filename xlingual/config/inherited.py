@@ -86,11 +86,6 @@ REFUSED = (
         "it needs an evaluation score; add --selection source_dev",
     ),
     Refused(
-        "label_names",
-        lambda a: a.label_names not in (None, ["labels"]),
-        "the task sets it; use --label_column to name the label column of the data",
-    ),
-    Refused(
         "debug underflow_overflow",
         lambda a: "underflow_overflow" in as_typed(a.debug),
         "its hook cannot read the Boolean attention masks of an encoder",
@@ -196,7 +191,7 @@ FLAG_GROUPS: dict[str, tuple[str, ...]] = {
     ),
     NEVER: (
         "batch_eval_metrics", "bf16_full_eval", "eval_do_concat_batches", "fp16_full_eval",
-        "include_for_metrics", "label_names", "prediction_loss_only",
+        "include_for_metrics", "prediction_loss_only",
     ),
     "Without effect: a recipe always trains, evaluates and predicts": (
         "do_train", "do_eval", "do_predict",

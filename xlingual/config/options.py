@@ -77,7 +77,7 @@ class DataArguments:
     label_columns: str | None = option(
         None, "For --task multi_label: 0/1 columns, one per label, such as service,clean,price."
     )
-    label_order: str | None = option(
+    label_names: str | None = option(
         None, "For --task multi_label: label names, in order, for lists such as [0, 1, 1]."
     )
     label_bins: str | None = option(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,9 @@ class TransferArguments(TransferOptions, TrainingArguments):  # type: ignore[mis
     Raises:
         ConfigError: Flags that contradict each other; all of them are named at once.
     """
+
+    # The task says which column holds the labels; as a flag the name belongs to ``DataArguments``.
+    label_names: list[str] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         TransferOptions.__post_init__(self)
@@ -95,9 +98,9 @@ class TransferArguments(TransferOptions, TrainingArguments):  # type: ignore[mis
     def filled_from(self, stage: TransferArguments) -> TransferArguments:
         """These arguments, with what they leave open filled in from a stage of the run."""
         filled = copy.copy(self)
-        for field in fields(self):
-            if getattr(filled, field.name) is None:
-                setattr(filled, field.name, getattr(stage, field.name))
+        for name in (setting.name for setting in fields(self)):
+            if getattr(filled, name) is None:
+                setattr(filled, name, getattr(stage, name))
         return filled
 
     def apply_preset(self, preset: Preset, *, num_rows: int) -> None:

@@ -90,16 +90,16 @@ def test_label_columns_that_are_not_there(tmp_path: Path) -> None:
 )
 def test_a_list_as_long_as_the_label_space(tmp_path: Path, lists: tuple[object, ...]) -> None:
     path = write_lists(tmp_path / "x.jsonl", *lists)
-    with pytest.raises(DataError, match=r"lists of 0 and 1.*3 labels.*--label_order"):
+    with pytest.raises(DataError, match=r"lists of 0 and 1.*3 labels.*--label_names"):
         load(path)
-    assert load(path, label_order=NAMES).dataset["labels"][:] == WANTED
+    assert load(path, label_names=NAMES).dataset["labels"][:] == WANTED
 
 
 def test_lists_of_names_and_of_another_length(tmp_path: Path) -> None:
     path = write_lists(tmp_path / "x.jsonl", [0, 1], ["price"], [1, 0, 0])
-    loaded = load(path, label_order=NAMES)
+    loaded = load(path, label_names=NAMES)
     assert loaded.dataset["labels"][:] == [["price"], ["service"]]
-    assert loaded.rejected[0]["reason"] == "2 label values where --label_order has 3 names"
+    assert loaded.rejected[0]["reason"] == "2 label values where --label_names has 3 names"
 
 
 def test_ids_are_no_lists_of_flags(tmp_path: Path) -> None:
@@ -108,8 +108,8 @@ def test_ids_are_no_lists_of_flags(tmp_path: Path) -> None:
 
 
 def test_settings_that_contradict(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="--label_columns and --label_order exclude"):
-        Columns(label_columns="a,b", label_order="a,b")
+    with pytest.raises(ConfigError, match="--label_columns and --label_names exclude"):
+        Columns(label_columns="a,b", label_names="a,b")
     with pytest.raises(ConfigError, match="--label_columns and --label_column exclude"):
         Columns(label_columns="a,b", label_column="c")
     with pytest.raises(ConfigError, match="--columns names 'a' more than once"):

@@ -74,7 +74,7 @@ class Columns:
     Args:
         text_column: Name of the text column; likewise for the other ``*_column`` names.
         label_columns: Columns of 0 and 1, one for each label, ``"service,clean,price"``.
-        label_order: Names of the labels, in order, for a column with lists of 0 and 1.
+        label_names: Names of the labels, in order, for a column with lists of 0 and 1.
         columns: Names of the columns of files without a header, ``"text,label"``.
         encoding: Encoding of text files that are not UTF-8.
 
@@ -91,7 +91,7 @@ class Columns:
     domain_column: str | None = None
     weight_column: str | None = None
     label_columns: str | None = None
-    label_order: str | None = None
+    label_names: str | None = None
     columns: str | None = None
     encoding: str | None = None
 
@@ -101,10 +101,10 @@ class Columns:
             other = roles.setdefault(column, role)
             if other != role:
                 raise ConfigError(f"--{other} and --{role} both name the column {column!r}")
-        if self.label_columns and (self.label_column or self.label_order):
-            other = "--label_column" if self.label_column else "--label_order"
+        if self.label_columns and (self.label_column or self.label_names):
+            other = "--label_column" if self.label_column else "--label_names"
             raise ConfigError(f"--label_columns and {other} exclude each other; keep one")
-        for flag in ("label_columns", "label_order", "columns"):
+        for flag in ("label_columns", "label_names", "columns"):
             names = split_names(getattr(self, flag))
             twice = [name for name, count in Counter(names).items() if count > 1]
             if twice:

@@ -115,7 +115,7 @@ def load_source(
         label_map=label_map or {},
         label_space=label_space,
         bins=label_bins,
-        list_names=split_names(columns.label_order),
+        list_names=split_names(columns.label_names),
     )
     if task.name == "multi_label" and "labels" in used and not (reader.names or reader.list_names):
         check_not_multi_hot(table, used["labels"], where=str(source))
@@ -131,7 +131,7 @@ def load_source(
 
 def _check_task(task: Task, columns: Columns, label_bins: Sequence[LabelBin]) -> None:
     """Refuse settings that do not apply to the task."""
-    for flag in ("label_columns", "label_order"):
+    for flag in ("label_columns", "label_names"):
         if getattr(columns, flag) and task.name != "multi_label":
             raise ConfigError(f"--{flag} is for --task multi_label; the task is {task.name!r}")
     if label_bins and task.name in ("multi_label", "token"):

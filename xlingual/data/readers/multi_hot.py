@@ -50,7 +50,7 @@ def labels_in_list(value: object, names: Sequence[str]) -> list[str] | None:
         return None
     if len(flags) != len(names):
         raise UnusableRowError(
-            f"{len(flags)} label values where --label_order has {len(names)} names"
+            f"{len(flags)} label values where --label_names has {len(names)} names"
         )
     return [name for name, flag in zip(names, flags, strict=True) if flag]
 
@@ -71,7 +71,7 @@ def check_not_multi_hot(table: Table, column: str, *, where: str) -> None:
     A list of label ids has no repetitions, so a list that repeats a value must hold flags.
 
     Raises:
-        DataError: The column holds such lists; the message names ``--label_order``.
+        DataError: The column holds such lists; the message names ``--label_names``.
     """
     rows = islice(table.read([column]), _NUM_ROWS)
     values = [row.values.get(column) for row in rows if row.values]
@@ -83,8 +83,8 @@ def check_not_multi_hot(table: Table, column: str, *, where: str) -> None:
         (length,) = lengths
         raise DataError(
             f"{where}: the column {column!r} holds lists of 0 and 1, one for each of {length} "
-            "labels; name the labels in their order with --label_order, such as "
-            f"--label_order {','.join(('service', 'clean', 'price', 'food', 'noise')[:length])}"
+            "labels; name the labels in their order with --label_names, such as "
+            f"--label_names {','.join(('service', 'clean', 'price', 'food', 'noise')[:length])}"
             f"{',...' * (length > 5)}"
         )
 
