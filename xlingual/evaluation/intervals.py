@@ -133,14 +133,8 @@ def bootstrap_classification(
         >>> value, round(low, 1), round(high, 1)
         (0.8, 0.7, 0.9)
     """
-    resampled = resample_classification(
-        references=references,
-        predictions=predictions,
-        label_names=label_names,
-        num_resamples=num_resamples,
-        seed=seed,
-    )
-    return {key: score.interval(confidence=confidence) for key, score in resampled.items()}
+    scores = _resample(references, predictions, label_names, num_resamples, seed, multi_label=False)
+    return {key: score.interval(confidence=confidence) for key, score in scores.items()}
 
 
 def bootstrap_multi_label(
@@ -170,14 +164,8 @@ def bootstrap_multi_label(
         DataError: Shapes are wrong, a value is not 0 or 1, or no row has labels.
         ConfigError: ``num_resamples`` or ``confidence`` is out of range.
     """
-    resampled = resample_multi_label(
-        references=references,
-        predictions=predictions,
-        label_names=label_names,
-        num_resamples=num_resamples,
-        seed=seed,
-    )
-    return {key: score.interval(confidence=confidence) for key, score in resampled.items()}
+    scores = _resample(references, predictions, label_names, num_resamples, seed, multi_label=True)
+    return {key: score.interval(confidence=confidence) for key, score in scores.items()}
 
 
 def resample_classification(
