@@ -42,7 +42,7 @@ def trained_label_space(
     config = _trained_config(path, the_task, revision=revision)
     if "multi_label_classification" in (the_task.problem_type, config.problem_type):
         raise ConfigError(
-            f"{path} is multi-label; expected a trained classifier with one label a row, for "
+            f"{path} is multi-label; expected a trained classifier with one label per row, for "
             "example the --output_dir of zero_shot"
         )
     return LabelSpace.from_id2label(config.id2label)

@@ -116,7 +116,7 @@ def test_rows_of_several_labels_keep_the_teacher(caplog) -> None:
     several = FixedLearner(np.full((len(UNLABELED), 2), 0.9))
     result = self_train(Fits(), several, SOURCE, UNLABELED)
     assert result.learner is several
-    assert result.stopped == "it is for one label a row"
+    assert result.stopped == "it needs one label per row"
     assert "self-training is left out" in caplog.text
 
 

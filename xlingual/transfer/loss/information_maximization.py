@@ -69,7 +69,7 @@ class InformationMaximizationLoss(TransferLoss):
     def forward(self, batch: LossInputs) -> Tensor:
         """The loss over the target rows of the batch; 0 if it has none."""
         if batch.is_multi_label:
-            raise ConfigError("information maximisation needs one label a row; this is multi-label")
+            raise ConfigError("information maximisation needs one label per row, not multi-label")
         logits = batch.logits[batch.domain == TARGET].float()
         if not len(logits):
             return batch.logits.sum() * 0.0
