@@ -88,7 +88,7 @@ def test_an_unsure_teacher_is_kept():
     result = self_train(fits, teacher, SOURCE, UNLABELED)
     assert result.learner is teacher
     assert fits.names == []
-    assert "sure of 0 rows" in result.stopped
+    assert "confident of only 0 rows" in result.stopped
 
 
 def test_two_teachers_must_agree():
