@@ -17,7 +17,7 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from xlingual.config.options import ADAPTERS
-from xlingual.errors import ConfigError, ModelLoadError
+from xlingual.errors import ConfigError, ModelLoadError, first_line
 from xlingual.models.parts import head_module_names
 from xlingual.tasks import Task
 from xlingual.writing import write_json
@@ -169,11 +169,10 @@ def load_adapter(model: PreTrainedModel, folder: str | Path) -> peft.PeftModel:
             adapted = peft.PeftModel.from_pretrained(model, str(folder))
             state = peft.get_peft_model_state_dict(adapted, save_embedding_layers=False)
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelLoadError(
             f"the adapter {folder} is missing or does not fit its base model "
             f"{model.name_or_path}; expected adapter_config.json and {_ADAPTER_FILE} there, and "
-            f"the model and revision that it was trained on ({reason})"
+            f"the model and revision that it was trained on ({first_line(error)})"
         ) from error
     differing = saved ^ {_stored_name(name) for name in state}
     differing = {name for name in differing if "embed" not in name or "lora" in name}

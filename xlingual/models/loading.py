@@ -21,7 +21,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from xlingual.errors import LabelSpaceError, ModelLoadError, XlingualError
+from xlingual.errors import LabelSpaceError, ModelLoadError, XlingualError, first_line
 from xlingual.labels import LabelSpace
 from xlingual.models.checks import check_architecture
 from xlingual.models.parts import head_module_names
@@ -228,8 +228,9 @@ def _load_errors(path: str) -> Iterator[None]:
                 "reachable hub; check the spelling, unset HF_HUB_OFFLINE, or set HF_ENDPOINT to a "
                 "mirror"
             )
-        reason = str(error).strip().split("\n")[0]
-        raise ModelLoadError(f"cannot load the model {path!r}: {advice} ({reason})") from error
+        raise ModelLoadError(
+            f"cannot load the model {path!r}: {advice} ({first_line(error)})"
+        ) from error
 
 
 @contextmanager

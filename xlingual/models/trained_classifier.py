@@ -9,7 +9,7 @@ from typing import Any
 from transformers import AutoConfig
 
 from xlingual.data import TransferData
-from xlingual.errors import ConfigError, ModelLoadError
+from xlingual.errors import ConfigError, ModelLoadError, first_line
 from xlingual.labels import LabelSpace
 from xlingual.models.pypi_encoders import local_path
 from xlingual.tasks import Task, get_task
@@ -93,10 +93,9 @@ def _trained_config(path: str, task: Task, *, revision: str | None = None) -> An
     try:
         config: Any = AutoConfig.from_pretrained(path, revision=revision)
     except (OSError, ValueError, KeyError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelLoadError(
             f"cannot read the model {path!r}: expected a folder with config.json and "
-            f"model.safetensors, or a hub id ({reason})"
+            f"model.safetensors, or a hub id ({first_line(error)})"
         ) from error
     wanted = task.auto_class.removeprefix("AutoModel")
     kinds = list(config.architectures or [])

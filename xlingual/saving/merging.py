@@ -13,7 +13,7 @@ import transformers
 from safetensors import safe_open
 from transformers import AutoConfig, AutoTokenizer
 
-from xlingual.errors import ModelLoadError, OutputError
+from xlingual.errors import ModelLoadError, OutputError, first_line
 from xlingual.models.adapters import (
     ADAPTER_TENSOR,
     base_fingerprint,
@@ -136,12 +136,11 @@ def _load(folder: Path, config: dict[str, Any]) -> tuple[peft.PeftModel, str]:
             plain = _load_base(model_class, base, settings, revision, is_beside=is_beside)
             model = load_adapter(plain, folder).eval()
     except _MALFORMED as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         at = f" at revision {revision}" if revision else ""
         raise ModelLoadError(
             f"the base model {base!r}{at} of the adapter {folder} is missing or does not fit it; "
             "put it there, or put its config.json and model.safetensors into the adapter's folder "
-            f"({reason})"
+            f"({first_line(error)})"
         ) from error
     trained_on = metadata.get("base_fingerprint")
     if trained_on is not None and trained_on != base_fingerprint(model):

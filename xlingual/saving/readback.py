@@ -13,7 +13,7 @@ import transformers
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
-from xlingual.errors import SaveError
+from xlingual.errors import SaveError, first_line
 from xlingual.models.adapters import load_adapter
 from xlingual.models.loading import quiet_load_report
 from xlingual.saving.completeness import plain_name
@@ -77,10 +77,9 @@ def check_read_back(
         try:
             other = load_plain(folder, auto_class, config=model.config).to(parameter.device)
         except (OSError, ValueError, RuntimeError, KeyError) as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise SaveError(
-                f"{folder} was written but cannot be loaded by transformers ({reason}); keep the "
-                "base model where it was, or skip this check with --verify_save false"
+                f"{folder} was written but cannot be loaded by transformers ({first_line(error)}); "
+                "keep the base model where it was, or skip this check with --verify_save false"
             ) from error
         expected, given = logits_of(model, batch), logits_of(other, batch)
     if parameter.dtype != torch.float32:
