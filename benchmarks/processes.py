@@ -24,7 +24,7 @@ _IMPORTED = (
     "transformers.models.bert.modeling_bert",
     "transformers.models.modernbert.modeling_modernbert",
     "xlingual.data",
-    "xlingual.reporting.report",
+    "xlingual.reporting.finishing",
     "xlingual.training.trainer",
     "xlingual.transfer",
 )

@@ -15,6 +15,7 @@ from xlingual.errors import (
     ModelLoadError,
     OutputError,
     XlingualError,
+    first_line,
     require,
 )
 
@@ -44,9 +45,14 @@ def test_the_tree_is_complete() -> None:
         for name, value in vars(errors).items()
         if inspect.isclass(value) and value.__module__ == errors.__name__
     }
-    assert defined | {"require"} == set(errors.__all__)
+    assert defined | {"first_line", "require"} == set(errors.__all__)
     assert all(issubclass(getattr(errors, name), XlingualError) for name in defined)
     assert all(getattr(errors, name).__doc__ for name in defined)
+
+
+def test_the_first_line_of_an_error() -> None:
+    assert first_line(ValueError("\n no such file \nat line 3")) == "no such file"
+    assert first_line(KeyError()) == "KeyError"
 
 
 def test_require_gives_the_module() -> None:

@@ -78,10 +78,8 @@ from .models.trained_classifier import (
 from .pretraining import continue_pretraining as continue_pretraining
 from .reporting.card import write_card as write_card
 from .reporting.finishing import finish_run as finish_run
-from .reporting.report import (
-    estimate_target as estimate_target,
-    write_report as write_report,
-)
+from .reporting.run_files import write_report as write_report
+from .reporting.target_estimate import estimate_target as estimate_target
 from .reporting.tokenizer_fit import TokenizerFit as TokenizerFit, tokenizer_fit as tokenizer_fit
 from .saving import merge_adapter as merge_adapter
 from .tasks import Task as Task, get_task as get_task

@@ -21,6 +21,7 @@ __all__ = [
     "OutputError",
     "SaveError",
     "XlingualError",
+    "first_line",
     "require",
 ]
 
@@ -63,6 +64,11 @@ class ExportError(XlingualError, RuntimeError):
 
 class MissingDependencyError(XlingualError, ImportError):
     """An optional package is required but not installed."""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, or its type if it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def require(module: str, *, extra: str) -> ModuleType:

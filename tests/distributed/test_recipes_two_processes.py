@@ -246,5 +246,5 @@ def test_private_is_refused(files, encoder, tmp_path):
     said = [line for line in finished.stderr.splitlines() if line.startswith("error: ")]
     assert len(said) == 1
     assert "private fine-tuning: one process on one device only" in said[0]
-    assert "got 2: start it by python" in said[0]
+    assert "got 2: start it with python" in said[0]
     assert not list(out.glob("*.safetensors"))

@@ -128,7 +128,7 @@ def test_a_hub_that_goes_down_does_not_stop_the_run(hub, trainer, caplog, tmp_pa
     made.train()
     made.save_model()
     assert made.state.global_step == 2
-    assert "the run goes on" in caplog.text
+    assert "the run continues" in caplog.text
     with pytest.raises(OutputError, match="is kept as it is: push it later with: xlingual push"):
         made.push_to_hub()
     AutoModelForSequenceClassification.from_pretrained(tmp_path / "run")

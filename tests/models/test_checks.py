@@ -230,7 +230,7 @@ def test_a_length_beyond_what_it_was_made_for_is_warned_of(
 
 
 def test_a_length_that_holds_no_text_is_refused(encoder, plain) -> None:
-    with pytest.raises(ConfigError, match=r"at least 5, two tokens more .* got 4"):
+    with pytest.raises(ConfigError, match=r"at least 5, two more than .* got 4"):
         check_model(with_head(encoder), plain, max_length=4)
 
 

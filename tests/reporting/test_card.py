@@ -216,7 +216,7 @@ def test_the_licence_is_never_invented(tmp_path, caplog, of_base, asked, expecte
     text, data = body_and_metadata(write_card(out, make_report(), config=config, license=asked))
     assert data["license"] == expected
     assert "base_model" not in data
-    assert str(tmp_path) not in text.split("## How it was made")[0]
+    assert str(tmp_path) not in text.split("## Training command")[0]
     assert ("asked for apache-2.0" in caplog.text) is bool(of_base and asked)
 
 
@@ -242,7 +242,7 @@ def test_texts_of_local_files_are_not_published(tmp_path) -> None:
 def test_an_oracle_is_marked(tmp_path) -> None:
     text, _ = body_and_metadata(write_card(tmp_path, make_report(selection="target_dev")))
     assert "**ORACLE**" in text
-    assert "- **Oracle**: target labels chose the weights" in text
+    assert "- **Oracle**: target labels selected the weights" in text
     text, _ = body_and_metadata(write_card(tmp_path, make_report()))
     assert "ORACLE" not in text
     assert "**Oracle**" not in text
@@ -256,10 +256,11 @@ def test_what_was_read_of_the_target_is_counted(tmp_path, role: str) -> None:
     report = make_report(selection="target_dev" if role == "target_validation" else "last")
     text, _ = body_and_metadata(write_card(tmp_path, report, data=data))
     said = {
-        "Training read no target label.": role != "target_train",
-        "Training read 40 labelled target rows.": role == "target_train",
-        "40 target texts were read without their labels.": role == "target_unlabeled",
-        "40 labelled target validation rows chose the weights.": role == "target_validation",
+        "Training used no target labels.": role != "target_train",
+        "Training used 40 labelled target rows.": role == "target_train",
+        "40 target texts were used without their labels.": role == "target_unlabeled",
+        "40 labelled target validation rows were used to select the weights.": role
+        == "target_validation",
     }
     assert {line: line in text for line in said} == said
 

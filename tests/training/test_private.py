@@ -188,7 +188,7 @@ def test_one_noise_seed_is_one_result_and_none_is_never_the_same(encoder, englis
         ({"adapter": "dora"}, "--adapter lora"),
         ({"precision": "bf16"}, "fp32"),
         ({"gradient_accumulation_steps": 2}, "larger batch"),
-        ({"selection": "source_dev", "save_strategy": "epoch"}, "outside the account"),
+        ({"selection": "source_dev", "save_strategy": "epoch"}, "not accounted for"),
         ({"class_weights": "auto"}, "counts private labels"),
     ],
 )

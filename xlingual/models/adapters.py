@@ -17,7 +17,7 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from xlingual.config.options import ADAPTERS
-from xlingual.errors import ConfigError, ModelLoadError
+from xlingual.errors import ConfigError, ModelLoadError, first_line
 from xlingual.models.parts import head_module_names
 from xlingual.tasks import Task
 from xlingual.writing import write_json
@@ -64,15 +64,15 @@ def add_adapter(
     r"""Freeze a model and insert an adapter of the given kind.
 
     LoRA (Hu et al. 2022) adds :math:`\frac{\alpha}{r} B A` to a weight; DoRA (Liu et al. 2024)
-    also trains its magnitude; IA3 (Liu et al. 2022) rescales activations. The head, and every
-    other module with parameters that no checkpoint gave (a pooler, a dense layer), is trained in
-    full and saved with the adapter: PEFT alone saves only modules called ``classifier`` or
-    ``score``, and accuracy after reloading would be random.
+    also trains its magnitude; IA3 (Liu et al. 2022) rescales activations. The head and every other
+    module with newly initialised parameters (a pooler, a dense layer) are trained in full and saved
+    with the adapter. PEFT by itself saves only modules called ``classifier`` or ``score``, so a
+    reloaded model would predict at random.
 
     Args:
         model: An encoder with a head.
         kind: ``"lora"``, ``"dora"`` or ``"ia3"``.
-        task: Tells PEFT which kind of head there is.
+        task: Tells PEFT the kind of head.
         new_parameters: Names of freshly initialised parameters.
         rank: r; 16 on all linear layers does as well as larger ones on this kind of task.
         alpha: Scale; None: twice the rank.
@@ -117,7 +117,7 @@ def add_adapter(
 
 
 def block_linears(model: PreTrainedModel) -> list[str]:
-    """Full names of the linear layers inside the encoder's blocks (a pooler is no block)."""
+    """Full names of the linear layers inside the encoder's blocks (a pooler is not one)."""
     prefix = model.base_model_prefix
     return [
         f"{prefix}.{name}"
@@ -151,11 +151,12 @@ def _modules_to_save(model: PreTrainedModel, new_parameters: frozenset[str]) -> 
 def load_adapter(model: PreTrainedModel, folder: str | Path) -> peft.PeftModel:
     """Put a saved adapter on its base model, for prediction.
 
-    PEFT warns of parameters that the file lacks and says nothing of those that the model lacks;
-    either means that the base is another model, or another revision, than the one trained on.
+    PEFT warns about parameters missing from the file but not about those missing from the model.
+    Either means that the base is not the model, or not the revision, that the adapter was trained
+    on.
 
     Args:
-        model: The base, with a head of the right size; the adapter is put on it in place.
+        model: The base, with a head of the right size; modified in place.
         folder: A folder with ``adapter_config.json`` and ``adapter_model.safetensors``.
 
     Raises:
@@ -168,11 +169,10 @@ def load_adapter(model: PreTrainedModel, folder: str | Path) -> peft.PeftModel:
             adapted = peft.PeftModel.from_pretrained(model, str(folder))
             state = peft.get_peft_model_state_dict(adapted, save_embedding_layers=False)
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelLoadError(
             f"the adapter {folder} is missing or does not fit its base model "
             f"{model.name_or_path}; expected adapter_config.json and {_ADAPTER_FILE} there, and "
-            f"the model and revision that it was trained on ({reason})"
+            f"the model and revision that it was trained on ({first_line(error)})"
         ) from error
     differing = saved ^ {_stored_name(name) for name in state}
     differing = {name for name in differing if "embed" not in name or "lora" in name}
@@ -185,17 +185,17 @@ def load_adapter(model: PreTrainedModel, folder: str | Path) -> peft.PeftModel:
 
 
 def _stored_name(name: str) -> str:
-    """DoRA's magnitudes have a ``.weight`` at the end in some files and none in others."""
+    """The name in the file; only some files end DoRA's magnitudes in ``.weight``."""
     return name.removesuffix(".weight") if "lora_magnitude_vector" in name else name
 
 
 def complete_saved_model(model: nn.Module, folder: str | Path, *, save_base: bool) -> None:
-    """Make a new folder that ``Trainer`` wrote load by itself, and its label names readable.
+    """Make a folder that ``Trainer`` has just written self-contained, with readable label names.
 
     Args:
         model: The model in the folder, with or without an adapter.
         folder: Where it was saved.
-        save_base: Whether the base goes beside an adapter.
+        save_base: Whether to save the base model beside an adapter.
     """
     if isinstance(model, peft.PeftModel):
         _complete_adapter_file(model, Path(folder) / _ADAPTER_FILE)
@@ -206,18 +206,18 @@ def complete_saved_model(model: nn.Module, folder: str | Path, *, save_base: boo
 
 
 def write_readable_config(folder: str | Path) -> None:
-    """Write ``config.json`` without escapes; transformers writes Chinese characters as such."""
+    """Rewrite ``config.json`` without escapes; transformers escapes Chinese characters."""
     config = Path(folder) / "config.json"
     if config.is_file():
         write_json(config, json.loads(config.read_text(encoding="utf-8")))
 
 
 def _complete_adapter_file(model: peft.PeftModel, path: Path) -> None:
-    """Write DoRA's magnitudes under the name of the parameter, and what a base must be.
+    """Store DoRA's magnitudes under their full names, and metadata that identifies the base.
 
-    PEFT leaves out the ``.weight`` at the end and adds it at load. transformers does not
-    (``AutoModel.from_pretrained`` of an adapter, 5.23), and would start from other magnitudes with
-    no more than a table in the log. Both read the full name.
+    PEFT drops the suffix ``.weight`` when it saves and adds it when it loads. transformers does not
+    (``AutoModel.from_pretrained`` of an adapter, 5.23): it would start from fresh magnitudes and
+    only list them in a table in the log. Both read the full name.
     """
     if not path.is_file():
         return
@@ -236,7 +236,7 @@ def _complete_adapter_file(model: peft.PeftModel, path: Path) -> None:
 
 
 def _name_revision(model: peft.PeftModel, path: Path) -> None:
-    """The commit of a base that came from a hub: a branch may move on."""
+    """Record the commit of a base that came from a hub: a branch may move on."""
     commit = getattr(model.get_base_model().config, "_commit_hash", None)
     if commit and path.is_file():
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -245,9 +245,9 @@ def _name_revision(model: peft.PeftModel, path: Path) -> None:
 
 
 def base_fingerprint(model: peft.PeftModel) -> str:
-    """A digest of samples of the base's frozen weights: two revisions of a base differ in it.
+    """A digest of sampled frozen weights of the base; it differs between revisions.
 
-    Modules that the adapter holds in full are left out; in a base they may be random.
+    Modules that the adapter stores in full are left out: in the base they may be random.
     """
     digest = hashlib.sha256()
     base: Any = model.get_base_model()
@@ -268,7 +268,7 @@ def save_base_model(model: peft.PeftModel, folder: str | Path) -> None:
     With ``config.json`` and ``model.safetensors`` in the adapter's folder,
     ``AutoModelForSequenceClassification.from_pretrained(folder)`` and ``pipeline`` load base,
     adapter and head together, with the right labels, on a machine that has no other copy of the
-    base. The head in the base file is only a place holder: the adapter holds the trained one.
+    base. The head in the base file is only a placeholder: the adapter holds the trained one.
     """
     base: Any = model.get_base_model()
     clean = {

@@ -1,6 +1,6 @@
-"""A model, its tokenizer and the length of a row, checked against each other when they are loaded.
+"""Checks, at load, that a model, its tokenizer and the row length fit each other.
 
-Found later, each of these faults costs the user a training run.
+Found later, any of these faults would cost the user a training run.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ __all__ = ["DEFAULT_MAX_LENGTH", "check_architecture", "check_model", "position_
 logger = logging.getLogger(__name__)
 
 DEFAULT_MAX_LENGTH = 128
-"""Tokens of a row: most reviews and all headlines, at a quarter of the cost of 512."""
+"""Tokens per row: enough for most reviews and all headlines, at a quarter of the cost of 512."""
 
-_UNKNOWN_LENGTH = 512  # where neither the model nor its tokenizer says how much it can read
+_UNKNOWN_LENGTH = 512  # if neither the model nor its tokenizer states a limit
 _POSITION_TABLES = ("position_embeddings", "embed_positions", "positions_embed", "wpe")
-_NO_LIMIT = 1_000_000  # a tokenizer that knows no limit names a number far above this
+_NO_LIMIT = 1_000_000  # a tokenizer without a limit reports a number far above this
 
 
 def check_architecture(config: Any, auto_class: Any, *, path: str) -> None:
-    """Refuse an architecture without the head that is asked for, and encoder-decoders.
+    """Refuse encoder-decoders and architectures without the requested head.
 
     Args:
         config: The model's config.
@@ -35,7 +35,7 @@ def check_architecture(config: Any, auto_class: Any, *, path: str) -> None:
         path: Folder or hub id, for the message.
 
     Raises:
-        ModelLoadError: Names the architecture and what to take instead.
+        ModelLoadError: The architecture is not supported; the message names an alternative.
     """
     advice = "take an encoder such as BERT, XLM-R or ModernBERT"
     head = auto_class.__name__.removeprefix("AutoModelFor")
@@ -65,23 +65,23 @@ def check_model(
     A tokenizer without a padding token gets one of its own special tokens (what the config names,
     else the end of the text, else the unknown token). A decoder reads its features from the last
     token that is not padding: its config gets the tokenizer's padding token, and rows are padded on
-    the right. Both are saved with the model, so that a plain ``pipeline()`` answers alike in
-    batches.
+    the right. Both are saved with the model, so that a plain ``pipeline()`` gives the same
+    predictions in batches.
 
     Args:
         model: The model, with or without an adapter; its config is completed in place.
         tokenizer: Its tokenizer; completed in place.
-        max_length: Tokens of a row, where the user has set them.
-        default: Tokens of a row where not; None: as many as the model is made for.
-        takes_pairs: Whether a row has two texts; it is said where nothing stands between them.
+        max_length: Tokens per row, if the user has set it.
+        default: Tokens per row otherwise; None: as many as the model is made for.
+        takes_pairs: Whether a row has two texts; warns if the tokenizer does not separate them.
 
     Returns:
-        The tokens of a row: ``max_length``, or ``default`` capped to what the model can read.
+        Tokens per row: ``max_length``, or ``default`` capped to what the model can read.
 
     Raises:
-        ModelLoadError: The tokenizer has tokens that the embedding table has no row for, or nothing
+        ModelLoadError: The tokenizer has more tokens than the embedding table has rows, or no token
             to pad with.
-        ConfigError: ``max_length`` is beyond the positions of the model, or holds no text.
+        ConfigError: ``max_length`` exceeds the positions of the model, or leaves no room for text.
     """
     base = base_model_of(model)
     _check_embedding_rows(base, tokenizer)
@@ -96,7 +96,7 @@ def check_model(
 
 
 def position_limit(model: nn.Module) -> int | None:
-    """The longest row that a model has positions for; None where they are relative or rotary."""
+    """The longest row that a model has positions for; None if they are relative or rotary."""
     tables = [
         module
         for name, module in base_model_of(model).named_modules()
@@ -106,7 +106,7 @@ def position_limit(model: nn.Module) -> int | None:
 
 
 def _spare_positions(table: nn.Embedding) -> int:
-    """RoBERTa counts from behind the padding index, OPT from an offset."""
+    """Positions that no token uses: RoBERTa starts after the padding index, OPT at an offset."""
     if table.padding_idx is not None:
         return table.padding_idx + 1
     return int(getattr(table, "offset", 0))
@@ -137,14 +137,14 @@ def _set_padding(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> 
 
 
 def _token_to_pad_with(config: Any, tokenizer: PreTrainedTokenizerBase) -> str:
-    named = tokenizer.added_tokens_decoder.get(config.pad_token_id)  # an ordinary word would not do
+    named = tokenizer.added_tokens_decoder.get(config.pad_token_id)  # special tokens only
     candidates = (named and str(named), tokenizer.eos_token, tokenizer.unk_token)
     vocabulary = tokenizer.get_vocab()
     token = next((token for token in candidates if token in vocabulary), None)
     if token is None:
         raise ModelLoadError(
-            "the tokenizer has no padding token, and no end-of-text or unknown token that could "
-            "pad in its place; set tokenizer.pad_token and save the tokenizer"
+            "the tokenizer has no padding token, and no end-of-text or unknown token to use "
+            "instead; set tokenizer.pad_token and save the tokenizer"
         )
     return str(token)
 
@@ -181,6 +181,6 @@ def _check_asked(asked: int, tokenizer: PreTrainedTokenizerBase, positions: int 
         )
     if asked < smallest:
         raise ConfigError(
-            f"max_length must be at least {smallest}, two tokens more than the special ones of a "
-            f"row; got {asked}"
+            f"max_length must be at least {smallest}, two more than the special tokens of a row; "
+            f"got {asked}"
         )

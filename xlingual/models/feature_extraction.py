@@ -1,4 +1,4 @@
-"""Features of many rows, computed once, in the order of the rows, and kept in a file."""
+"""Feature extraction: features in row order, computed once and cached in a file."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ def extract_features(
 ) -> NDArray[np.float32]:
     r"""One feature vector per row, without dropout and without a gradient.
 
-    With ``"head"`` it is what the output layer reads, so that the model's logits are
+    With ``"head"`` it is the input of the output layer, so that the model's logits are
     :math:`W f + b` with that layer's weight and bias. With ``"mean"`` it is the mean of the last
-    hidden states over the tokens of the row, :math:`f = \sum_t m_t h_t / \sum_t m_t`: the feature
-    to take where the layers between encoder and output layer are new and therefore random.
+    hidden states over the tokens of the row, :math:`f = \sum_t m_t h_t / \sum_t m_t`; use it if
+    the layers between encoder and output layer are new and therefore random.
 
     Args:
         model: A classification model, with or without an adapter; its mode is left as it was.
@@ -59,19 +59,19 @@ def extract_features(
         tokenizer: The model's tokenizer.
         task: Which columns hold the text.
         pooling: ``"head"`` or ``"mean"``.
-        max_length: Tokens of a row; longer text is truncated. None: 128, or what the model reads
-            where that is less.
-        batch_size: Rows of a forward pass. Rows are read longest first, so that a batch pads little
-            and one that is too large for the memory fails at once.
-        cache_dir: Folder for the features; they are read from it where weights, tokens and pooling
-            are the same. A file that cannot be read is made again.
+        max_length: Tokens per row; longer text is truncated. None: 128, or what the model can read
+            if that is less.
+        batch_size: Rows per forward pass. The longest rows come first, so that batches need little
+            padding and one that does not fit into memory fails at once.
+        cache_dir: Folder to cache features in; they are reused if weights, tokens and pooling are
+            the same. A file that cannot be read is written again.
 
     Returns:
         Shape ``(rows, hidden)``, in the order of ``dataset``.
 
     Raises:
-        ConfigError: Another ``pooling``, a ``batch_size`` below 1, or a ``max_length`` beyond the
-            positions of the model.
+        ConfigError: An unknown ``pooling``, a ``batch_size`` below 1, or a ``max_length`` beyond
+            the positions of the model.
         ModelLoadError: The tokenizer does not fit the model.
         DataError: No rows, or features that are not finite.
     """
@@ -81,7 +81,7 @@ def extract_features(
             f"got {pooling!r} and {batch_size}"
         )
     if not len(dataset):
-        raise DataError("features of no rows were asked for; expected at least one row")
+        raise DataError("cannot extract features from no rows; expected at least one row")
     max_length = check_model(model, tokenizer, max_length=max_length)
     texts = dataset.select_columns(list(task.text_columns))
     rows = encode(
@@ -98,7 +98,7 @@ def extract_features(
     if not np.isfinite(features).all():
         raise DataError(
             f"{int((~np.isfinite(features)).any(axis=1).sum())} rows have features that are not "
-            "finite; expected numbers: the model's weights are broken or overflow"
+            "finite; expected finite numbers: the model's weights are broken or overflow"
         )
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -107,7 +107,7 @@ def extract_features(
     return features
 
 
-_NO_LABELS = LabelSpace(("-", "+"))  # the rows have no label column; nothing looks these up
+_NO_LABELS = LabelSpace(("-", "+"))  # a placeholder: the rows have no label column
 
 
 @torch.no_grad()
@@ -147,24 +147,24 @@ def _compute(
 
 
 def _key(model: nn.Module, inputs: Mapping[str, list[list[int]]], pooling: str) -> str:
-    """A hash over every weight but the output layer's, every token, and the way of pooling.
+    """A hash over all weights except the output layer's, all tokens, and the pooling.
 
-    A path or a name would not do: the weights behind it change.
+    A path or a name is not enough: the weights behind it may change.
     """
     tap = FeatureTap(model)
     tap.remove()
     unread = {id(parameter) for parameter in tap.layer.parameters()}
     config: Any = base_model_of(model).config
-    found = hashlib.sha256(f"{pooling}\n{config.to_json_string()}".encode())
+    digest = hashlib.sha256(f"{pooling}\n{config.to_json_string()}".encode())
     for name, tensor in sorted(model.named_parameters()):
         if id(tensor) not in unread:
-            found.update(name.encode())
-            found.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
+            digest.update(name.encode())
+            digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
     for name, values in inputs.items():
-        found.update(name.encode())
+        digest.update(name.encode())
         for ids in values:
-            found.update(np.asarray([len(ids), *ids], dtype=np.int64).tobytes())
-    return found.hexdigest()[:32]
+            digest.update(np.asarray([len(ids), *ids], dtype=np.int64).tobytes())
+    return digest.hexdigest()[:32]
 
 
 def _read(path: Path, num_rows: int) -> NDArray[np.float32] | None:

@@ -21,7 +21,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from xlingual.errors import LabelSpaceError, ModelLoadError, XlingualError
+from xlingual.errors import LabelSpaceError, ModelLoadError, XlingualError, first_line
 from xlingual.labels import LabelSpace
 from xlingual.models.checks import check_architecture
 from xlingual.models.parts import head_module_names
@@ -51,7 +51,7 @@ def embedded_encoder() -> str:
 
 
 class LoadedModel(NamedTuple):
-    """A model, the label space its head speaks, and the parameters that no checkpoint gave it."""
+    """A model, the label space of its head, and the names of its newly initialised parameters."""
 
     model: PreTrainedModel
     label_space: LabelSpace
@@ -68,19 +68,19 @@ def load_model(
     """Load an encoder and put the head of a task on it.
 
     A checkpoint whose head has the same label names keeps its head and its order of labels. One
-    with other names, even as many of them, gets a new head: weights are never reused because a
-    shape happens to fit. Weights are loaded in float32, whatever they are stored in: half
-    precision is for storage and for autocast, not for the weights that an optimizer updates.
+    with other names gets a new head, even if their number is the same: weights are never reused
+    just because their shapes match. Weights are always loaded in float32: half precision is for
+    storage and autocast, not for the weights that an optimizer updates.
 
     Args:
         model_name_or_path: A folder or a hub id; None takes the embedded encoder.
-        task: Decides the class of the head.
+        task: Determines the class of the head.
         label_space: Names of the labels.
         revision: Branch, tag or commit on the hub.
 
     Raises:
         ModelLoadError: There is no such model, it cannot be reached, it is not a checkpoint in
-            safetensors, or its architecture is not one that is served.
+            safetensors, or its architecture is not supported.
     """
     path = local_path(model_name_or_path) or embedded_encoder()
     auto_class = getattr(transformers, task.auto_class)
@@ -109,10 +109,9 @@ def load_model(
 
 
 def _swap_final_layer(model: PreTrainedModel, auto_class: Any, *, known_new: set[str]) -> set[str]:
-    """Renew a head that a checkpoint of another label space brought along.
+    """Reinitialise the output layer of a checkpoint that was fine-tuned on other labels.
 
-    Only heads of a fine-tuned checkpoint are concerned; a layer below the final one that
-    pretraining left (the ``head`` of ModernBERT) is a good start and stays.
+    A pretrained layer below it (the ``head`` of ModernBERT) is a good start and is kept.
     """
     final = [
         name
@@ -131,27 +130,27 @@ def _swap_final_layer(model: PreTrainedModel, auto_class: Any, *, known_new: set
 
 
 def own_label_space(model: object) -> LabelSpace | None:
-    """The labels that a loaded model's head was trained on; None where it has no names for them."""
+    """The labels that a loaded model's head was trained on; None if they have no names."""
     if not isinstance(model, nn.Module):
         return None
     config: Any = model.config
     space = LabelSpace.from_id2label(config.id2label)
-    unnamed = tuple(f"LABEL_{position}" for position in range(len(space)))  # of transformers
+    unnamed = tuple(f"LABEL_{position}" for position in range(len(space)))  # placeholders
     return None if space.names == unnamed else space
 
 
 def name_labels(model: PreTrainedModel, label_space: LabelSpace) -> LabelSpace:
-    """Make a loaded model's head and the data speak of the same labels.
+    """Match the labels of a loaded model's head with those of the data.
 
     Args:
-        model: A model with a head; one without names for its labels gets these.
+        model: A model with a head; labels without names take those of ``label_space``.
         label_space: The labels of the data.
 
     Returns:
         The labels in the order of the head.
 
     Raises:
-        LabelSpaceError: The head has other labels, or another number of them.
+        LabelSpaceError: The head has different labels, or a different number of them.
     """
     own = own_label_space(model)
     if own is not None and own.is_permutation_of(label_space):
@@ -212,7 +211,7 @@ def load_tokenizer(
 
 @contextmanager
 def _load_errors(path: str) -> Iterator[None]:
-    """Turn what loading can raise into one error that says what to do."""
+    """Turn any loading error into one that says what to do."""
     try:
         yield
     except XlingualError:
@@ -220,25 +219,27 @@ def _load_errors(path: str) -> Iterator[None]:
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         if Path(path).is_dir():
             advice = (
-                "the folder is there, but it holds no model that can be read: expected "
+                "the folder exists, but holds no model that can be read: expected "
                 "config.json, model.safetensors (pickled weights are refused) and a tokenizer"
             )
         else:
             advice = (
-                "it is not a local folder, and not in the local cache or on a hub that can be "
-                "reached; check the spelling, unset HF_HUB_OFFLINE, or set HF_ENDPOINT to a mirror"
+                "it is not a local folder, and it was not found in the local cache or on a "
+                "reachable hub; check the spelling, unset HF_HUB_OFFLINE, or set HF_ENDPOINT to a "
+                "mirror"
             )
-        reason = str(error).strip().split("\n")[0]
-        raise ModelLoadError(f"cannot load the model {path!r}: {advice} ({reason})") from error
+        raise ModelLoadError(
+            f"cannot load the model {path!r}: {advice} ({first_line(error)})"
+        ) from error
 
 
 @contextmanager
 def quiet_load_report() -> Iterator[None]:
-    """Silence the table of missing keys: a new head is expected, and reported by us."""
+    """Silence transformers' table of missing keys: a new head is expected, and logged here."""
     report = logging.getLogger("transformers.modeling_utils")
 
-    # A filter and not a level: below a level of its own, transformers checks its sharding plan and
-    # warns of layers that nobody meant to shard.
+    # A filter rather than a level: with a level set on this logger, transformers checks its
+    # sharding plan and warns about layers that were never meant to be sharded.
     def is_error(record: logging.LogRecord) -> bool:
         return record.levelno >= logging.ERROR
 

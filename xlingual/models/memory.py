@@ -1,4 +1,4 @@
-"""The memory that a run has taken."""
+"""Peak memory of a run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["peak_memory_mib"]
 
 
 def peak_memory_mib() -> float:
-    """The largest memory so far in MiB: the GPU's where there is one, else the process's."""
+    """Peak memory so far in MiB: of the GPU if there is one, else of the process."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated() / 2**20
     try:
@@ -18,4 +18,4 @@ def peak_memory_mib() -> float:
     except ImportError:  # Windows
         return float("nan")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)  # bytes there, KiB elsewhere
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)  # macOS counts bytes, others KiB

@@ -50,7 +50,7 @@ _LAYER_PARTS = {
     "fo": "output.dense",
     "oln": "output.LayerNorm",
 }
-# How the model was trained to be read, in the files of sentence-transformers.
+# The pooling and prompts that the model was trained with, in the files of sentence-transformers.
 _SENTENCE_FILES: dict[str, Any] = {
     "modules.json": [
         {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
@@ -113,9 +113,8 @@ class _Cursor:
 def write_e5_folder(data_file: Path, folder: Path) -> None:
     """Expand the data file into ``folder``: weights in half precision, configuration, tokenizer.
 
-    The folder says by the files of sentence-transformers that vectors are means over the tokens
-    and that texts begin with ``query: ``. The configuration says float32, so that a plain load is
-    one that can be trained.
+    Files of sentence-transformers in the folder declare mean pooling and the prompt ``query: ``.
+    The configuration says float32, so that a model loaded without arguments can be trained.
 
     Args:
         data_file: ``e5-small-q4.bin`` of the package.
@@ -144,7 +143,7 @@ def write_e5_folder(data_file: Path, folder: Path) -> None:
 
 
 def _read_pieces(cursor: _Cursor, count: int) -> list[tuple[str, float]]:
-    """The Unigram pieces with their scores; then skips the table of characters to fold."""
+    """Read the Unigram pieces with their scores, and skip the character folding table."""
     (num_bytes,) = cursor.values("Q")
     offsets = cursor.array("<u4", count + 1)
     scores = cursor.array("<f4", count)
@@ -154,7 +153,7 @@ def _read_pieces(cursor: _Cursor, count: int) -> list[tuple[str, float]]:
     pieces: dict[str, float] = {}
     for number, score in enumerate(scores):
         name = names[offsets[number] : offsets[number + 1]].decode("utf-8", "replace")
-        # An id without a name of its own keeps its place, and no text is cut into it.
+        # An id without a unique name keeps its place under a dummy name.
         pieces[name if name and name not in pieces else f"<unused{number}>"] = float(score)
     return list(pieces.items())
 

@@ -1,4 +1,4 @@
-"""A correction of the logits as a part of the model, so that its saved folder needs no more."""
+"""Changes to the output layer, so that the saved model itself contains a correction."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ __all__ = ["set_output_layer", "shift_output_bias"]
 def shift_output_bias(model: nn.Module, shift: ArrayLike) -> None:
     r"""Add to the bias of the output layer, in place: :math:`W f + b + s`.
 
-    Softmax does not change with a constant that is added to all logits, so only the differences
-    within ``shift`` matter. A model that is shifted for the target reads the target; keep, or
-    report, the one before for the source.
+    Adding a constant to all logits does not change their softmax, so only the differences within
+    ``shift`` matter. A model shifted for the target is for target text only; keep the unshifted
+    one, or its scores, for the source.
 
     Args:
         model: A classification model, with or without an adapter.
@@ -26,7 +26,7 @@ def shift_output_bias(model: nn.Module, shift: ArrayLike) -> None:
 
     Raises:
         ConfigError: The model has no output layer, or one without a bias.
-        DataError: Another shape, or values that are not finite.
+        DataError: The shape is wrong, or a value is not finite.
     """
     layer = output_layer(model)
     values = np.asarray(shift, dtype=float)
@@ -54,7 +54,7 @@ def set_output_layer(model: nn.Module, weight: ArrayLike, bias: ArrayLike) -> No
 
     Raises:
         ConfigError: The model has no output layer, or one without a bias.
-        DataError: Other shapes than the layer's, or values that are not finite.
+        DataError: The shapes are not the layer's, or a value is not finite.
     """
     layer = output_layer(model)
     matrix, values = np.asarray(weight, dtype=float), np.asarray(bias, dtype=float)

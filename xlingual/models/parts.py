@@ -25,7 +25,7 @@ def base_model_of(model: Any) -> PreTrainedModel:
 def head_module_names(model: PreTrainedModel) -> list[str]:
     """Names of the model's children with parameters that are not the encoder.
 
-    A transfer loss that is trained inside the model is no part of its head.
+    A transfer loss that is trained inside the model is not part of its head.
     """
     others = (model.base_model_prefix, "transfer_loss")
     return [
@@ -36,13 +36,12 @@ def head_module_names(model: PreTrainedModel) -> list[str]:
 
 
 def copy_weights(trained: nn.Module, model: nn.Module, *, head: bool) -> None:
-    """Start a model from the weights of another of the same architecture and adapters.
+    """Copy the weights of a trained model into another of the same architecture and adapters.
 
     Args:
-        trained: The model to take weights from.
+        trained: The model to copy from.
         model: The model to change.
-        head: Whether the head is taken too; False where the labels differ: the encoder is kept
-            and the head is new.
+        head: Whether to copy the head too; False if the labels differ, which keeps the new head.
     """
     heads = tuple(f".{name}." for name in head_module_names(base_model_of(model)))
     state = {
@@ -54,7 +53,7 @@ def copy_weights(trained: nn.Module, model: nn.Module, *, head: bool) -> None:
 
 
 def freeze(model: PreTrainedModel, *, embeddings: bool = False, encoder: bool = False) -> None:
-    """Stop the gradient of the token embedding table, or of the whole encoder.
+    """Freeze the token embedding table, or the whole encoder.
 
     English sentences send no gradient to the rows of Chinese tokens; a table that is trained on
     English alone can move away from its Chinese half. Freezing it keeps the two aligned.
@@ -66,15 +65,15 @@ def freeze(model: PreTrainedModel, *, embeddings: bool = False, encoder: bool = 
 
 
 def count_parameters(model: nn.Module, *, trainable: bool = False) -> int:
-    """Number of parameters, or of those that are trained."""
+    """Number of parameters, or of the trainable ones."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad or not trainable)
 
 
 def pools_last_token(model: PreTrainedModel) -> bool:
-    """Whether a text is read at its last token that is not padding, as decoders do.
+    """Whether the model pools the last token that is not padding, as decoders do.
 
     transformers calls the output layer of these architectures ``score``; one of them, Cohere's
-    Compass, can be told to pool otherwise.
+    Compass, can be configured to pool differently.
     """
     is_for_texts = type(model).__name__.endswith("ForSequenceClassification")
     is_default = getattr(model.config, "pooling", None) in (None, "eos")

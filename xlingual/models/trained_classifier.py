@@ -1,4 +1,4 @@
-"""A trained model in place of source data, or of a training on it: what its head knows."""
+"""The labels of a trained classifier that replaces source data, or training on it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from transformers import AutoConfig
 
 from xlingual.data import TransferData
-from xlingual.errors import ConfigError, ModelLoadError
+from xlingual.errors import ConfigError, ModelLoadError, first_line
 from xlingual.labels import LabelSpace
 from xlingual.models.pypi_encoders import local_path
 from xlingual.tasks import Task, get_task
@@ -24,12 +24,12 @@ def trained_label_space(
 
     Args:
         model_name_or_path: The folder of a result, or a hub id.
-        task: What the classifier must be one for.
+        task: The task that the classifier must be for.
         revision: Branch, tag or commit on the hub.
 
     Raises:
-        ConfigError: No model is named, it is an adapter or an encoder without a trained head, or a
-            multi-label one.
+        ConfigError: No model is given, or it is an adapter, an encoder without a trained head, or
+            multi-label.
         ModelLoadError: There is no such model.
     """
     the_task = get_task(task) if isinstance(task, str) else task
@@ -42,25 +42,25 @@ def trained_label_space(
     config = _trained_config(path, the_task, revision=revision)
     if "multi_label_classification" in (the_task.problem_type, config.problem_type):
         raise ConfigError(
-            f"{path} is multi-label; expected a trained classifier with one label a row, for "
+            f"{path} is multi-label; expected a trained classifier with one label per row, for "
             "example the --output_dir of zero_shot"
         )
     return LabelSpace.from_id2label(config.id2label)
 
 
 def with_labels_of(zero_shot_model: str | None, data: TransferData) -> TransferData:
-    """The same data with its labels numbered as a trained model numbers them.
+    """Number the labels of the data as a trained model numbers them.
 
-    Labels are matched by name, so that the model and what is trained beside it mean the same by an
-    id.
+    Labels are matched by name, so that an id means the same to this model and to those trained
+    beside it.
 
     Args:
         zero_shot_model: The folder of a trained classifier, or a hub id; None: nothing changes.
-        data: What the model was, or could have been, trained on.
+        data: The data that the model was, or could have been, trained on.
 
     Raises:
-        ConfigError: It is an adapter or an encoder without a trained head, is for another task, or
-            has other labels than the source.
+        ConfigError: The model is an adapter or an encoder without a trained head, is for another
+            task, or has labels that differ from the source's.
         ModelLoadError: There is no such model.
     """
     if zero_shot_model is None:
@@ -84,7 +84,7 @@ def with_labels_of(zero_shot_model: str | None, data: TransferData) -> TransferD
 
 
 def _trained_config(path: str, task: Task, *, revision: str | None = None) -> Any:
-    """The ``config.json`` of a classifier that has its head."""
+    """The ``config.json`` of a classifier with a trained head."""
     if Path(path, "adapter_config.json").is_file():
         raise ConfigError(
             f"{path} is an adapter, expected a plain model: write one with "
@@ -93,10 +93,9 @@ def _trained_config(path: str, task: Task, *, revision: str | None = None) -> An
     try:
         config: Any = AutoConfig.from_pretrained(path, revision=revision)
     except (OSError, ValueError, KeyError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelLoadError(
             f"cannot read the model {path!r}: expected a folder with config.json and "
-            f"model.safetensors, or a hub id ({reason})"
+            f"model.safetensors, or a hub id ({first_line(error)})"
         ) from error
     wanted = task.auto_class.removeprefix("AutoModel")
     kinds = list(config.architectures or [])

@@ -1,1 +1,1 @@
-"""Files and words about a run: results, predictions, model card, tokenizer fit."""
+"""Reports of a run: its results, predictions, model card and tokenizer report."""

@@ -1,4 +1,4 @@
-"""What a model card says of base, licence, data and cost, each only as far as it is known."""
+"""Facts for a model card on the base model, licence, data and cost, as far as they are known."""
 
 from __future__ import annotations
 
@@ -49,18 +49,22 @@ _WRITTEN = (
     "check in 有点慢，不过位置很方便。",
 )
 _SELECTION = {
-    "last": "The weights at the end of a fixed budget were kept; no validation score chose them.",
-    "average": "The mean of snapshots from the last half was kept; no validation score chose it.",
-    "source_dev": "The weights with the best score on source validation were kept.",
+    "last": "The weights at the end of a fixed budget were kept, without any validation score.",
+    "average": (
+        "The mean of weight snapshots from the last half of training was kept, without any "
+        "validation score."
+    ),
+    "source_dev": "The weights with the best score on source validation data were kept.",
     "target_dev": (
-        "**ORACLE**: the weights with the best score on *labelled target validation* were kept."
+        "**ORACLE**: the weights with the best score on *labelled target validation data* were "
+        "kept."
     ),
 }
 
 
 @dataclass(frozen=True)
 class BaseFacts:
-    """The base model: Python that names it, its hub id if it has one, and its own card."""
+    """The base model: Python code and words that name it, its hub id if any, and its metadata."""
 
     code: str
     hub_id: str | None
@@ -70,7 +74,7 @@ class BaseFacts:
 
 @dataclass(frozen=True)
 class LicenceFacts:
-    """Metadata keys of the licence (none where it is not known), and a sentence."""
+    """Metadata keys of the licence (none if it is not known), and a sentence."""
 
     metadata: Mapping[str, str]
     words: str
@@ -78,7 +82,7 @@ class LicenceFacts:
 
 @dataclass(frozen=True)
 class SourceFacts:
-    """Where a set comes from: words for a person, and a hub id if it is public there."""
+    """The origin of a set: a description, and its hub id if it is public there."""
 
     words: str
     hub_id: str | None = None
@@ -86,7 +90,7 @@ class SourceFacts:
 
 
 def base_facts(model_name_or_path: str | None, revision: str | None = None) -> BaseFacts:
-    """What is known of the base; its card is read from its folder, the cache or the hub."""
+    """Facts about the base model; its card is read from its folder, the cache or the hub."""
     if model_name_or_path in (None, "", embedded_encoder()):
         folder = embedded_encoder()
         words = "the bilingual encoder that comes with the package (6.7 million parameters)"
@@ -95,16 +99,16 @@ def base_facts(model_name_or_path: str | None, revision: str | None = None) -> B
     name = str(model_name_or_path)
     if (folder := local_path(name)) != name:
         code = f'xlingual.pypi_encoder("{name.removeprefix("pypi:")}")'
-        words = f"`{name}`, a pretrained encoder out of a package of the Python index"
+        words = f"`{name}`, a pretrained encoder from a PyPI package"
         return BaseFacts(code, None, words, _card_metadata(Path(folder) / "README.md"))
     if Path(name).exists() or not _HUB_ID.fullmatch(name):
         base = f"the local folder `{Path(name).name}`"
-        code = f'"path/to/{Path(name).name}"'  # the folder's own path is nobody's business
+        code = f'"path/to/{Path(name).name}"'  # its full path is private
         return BaseFacts(code, None, base, _card_metadata(Path(name) / "README.md"))
     words = f"[{name}](https://huggingface.co/{name})" + (f" at `{revision}`" if revision else "")
     try:
         card = Path(hf_hub_download(name, "README.md", revision=revision))
-    except Exception as error:  # whatever the network does, it must not cost a finished run
+    except Exception as error:  # no network error may cost a finished run
         logger.info("the card of %s cannot be read (%s): its licence is not known", name, error)
         return BaseFacts(f'"{name}"', name, words)
     return BaseFacts(f'"{name}"', name, words, _card_metadata(card))
@@ -121,35 +125,35 @@ def _card_metadata(path: Path) -> dict[str, Any]:
 
 
 def licence_facts(base: BaseFacts, *, asked: str | None = None) -> LicenceFacts:
-    """The licence of the base where its card says one, else what was asked for, else none."""
+    """The licence on the base model's card, else the one that was asked for, else none."""
     keys = ("license", "license_name", "license_link")
     of_base = {key: str(base.metadata[key]) for key in keys if base.metadata.get(key)}
     if "license" in of_base:
         name = of_base.get("license_name", of_base["license"])
-        words = f"`{name}`, the licence of the base model, as its card says."
+        words = f"`{name}`, the licence on the card of the base model."
         if asked and asked != of_base["license"]:
             logger.warning(
-                "the base model is under %s, and the run asked for %s; the card says the "
-                "base's: edit it if you may license the weights otherwise",
+                "the base model is under %s, and the run asked for %s; the card states that of the "
+                "base: edit it if you may license the weights differently",
                 name,
                 asked,
             )
-            words += f" The run asked for `{asked}`, which the base's licence does not show to fit."
+            words += f" The run asked for `{asked}`, which may not be compatible with it."
         return LicenceFacts(of_base, f"{words} The data may add conditions of its own.")
     if asked:
-        words = f"`{asked}`, as the author of the run says; the base model's card names none."
+        words = f"`{asked}`, as set by the author of the run; the base model's card names none."
         return LicenceFacts({"license": asked}, words)
     return LicenceFacts(
         {},
-        "Not stated: the base model's card names none that could be read, and the run gave none. "
-        "Ask before you use it.",
+        "Not stated: no licence could be read from the base model's card, and the run set none. "
+        "Ask before you use the model.",
     )
 
 
 def sources_of(
     settings: Mapping[str, Any], data: TransferData | None
 ) -> Mapping[str, Sequence[DataSource]]:
-    """What was read, by role: of the loaded data, or else of the settings of a run."""
+    """The sources by role, from the loaded data or else from the settings of a run."""
     if data is not None:
         return data.sources
     return {role: _parsed(role, settings[role]) for role in ROLES if settings.get(role)}
@@ -170,7 +174,7 @@ def _facts(source: DataSource) -> SourceFacts:
 
 
 def source_of(set_name: str, role: str, read: Mapping[str, Sequence[DataSource]]) -> SourceFacts:
-    """Where an evaluated set comes from, by its name (``zh``, ``zh_hotel``)."""
+    """The origin of an evaluated set, found by its name (``zh``, ``zh_hotel``)."""
     if not read:
         return SourceFacts(_EMBEDDED, is_public=True)
     sources = list(read.get(role, ()))
@@ -182,7 +186,7 @@ def source_of(set_name: str, role: str, read: Mapping[str, Sequence[DataSource]]
 
 
 def hub_datasets(read: Mapping[str, Sequence[DataSource]]) -> list[str]:
-    """Hub ids of what the model was trained on."""
+    """Hub ids of the training data."""
     ids = [
         facts.hub_id
         for role in ("source_train", "target_train", "target_unlabeled")
@@ -193,7 +197,7 @@ def hub_datasets(read: Mapping[str, Sequence[DataSource]]) -> list[str]:
 
 
 def data_lines(read: Mapping[str, Sequence[DataSource]], data: TransferData | None) -> list[str]:
-    """A line for each role that was read, with its rows where they were counted."""
+    """A line for each role that was read, and the numbers of rows if they are known."""
     lines = [
         f"{role.replace('_', ' ')}: {', '.join(_facts(source).words for source in read[role])}"
         for role in ROLES
@@ -217,33 +221,33 @@ def _rows_read(data: TransferData | None) -> dict[str, int]:
 def protocol_lines(
     selection: str, settings: Mapping[str, Any], data: TransferData | None
 ) -> list[str]:
-    """In words: which target text and labels were read, what for, and what chose the weights."""
+    """Sentences on the target text and labels that were used, and how weights were selected."""
     lines = [_SELECTION.get(selection, f"Selection: {selection}.")]
     shots = settings.get("shots_per_label")
     if shots:
         lines.append(
-            f"Up to {shots} labelled target rows per label were read, to train on and to choose "
+            f"Up to {shots} labelled target rows per label were used, to train on and to choose "
             "between the zero-shot and the few-shot model."
         )
     if data is None:
-        lines.append("Which other target rows were read was not recorded.")
+        lines.append("It was not recorded which other target rows were used.")
         return lines
     rows = _rows_read(data)
     if not shots:
         count = rows.get("target train", 0)
-        labels = f"{count:,} labelled target rows" if count else "no target label"
-        lines.append(f"Training read {labels}.")
+        labels = f"{count:,} labelled target rows" if count else "no target labels"
+        lines.append(f"Training used {labels}.")
     if count := rows.get("target unlabeled", 0):
-        lines.append(f"{count:,} target texts were read without their labels.")
+        lines.append(f"{count:,} target texts were used without their labels.")
     if settings.get("correct_label_shift"):
         lines.append(
-            "The output bias was to be moved to the class shares of these texts; the results say "
-            "under `label_shift_corrected` whether it was."
+            "A shift of the output bias to the class shares of these texts was requested; "
+            "`label_shift_corrected` in the results tells whether it was applied."
         )
     if selection == "target_dev":
         count = rows.get("target validation", 0)
-        lines.append(f"{count:,} labelled target validation rows chose the weights.")
-    lines.append("The target test rows were read once, for the figures above.")
+        lines.append(f"{count:,} labelled target validation rows were used to select the weights.")
+    lines.append("The target test rows were read once, for the results above.")
     return lines
 
 
@@ -252,7 +256,7 @@ def widget_examples(
     read: Mapping[str, Sequence[DataSource]],
     rows: Mapping[str, Dataset],
 ) -> list[dict[str, str]]:
-    """A few Chinese texts; evaluated ones only where their data is public, for a card is, too."""
+    """A few Chinese texts; evaluated texts only if their data is public, since the card may be."""
     pair = {"text_pair": "The room is clean."} if report.task.name == "pair" else {}
     for scores in report.targets:
         dataset = rows.get(scores.name)
@@ -279,7 +283,7 @@ def _short(text: str) -> str:
 
 
 def cost_words(costs: Mapping[str, float]) -> str:
-    """Training time and the machine that this process sees."""
+    """Training time, device and peak memory."""
     seconds = costs.get("train_runtime")
     if torch.cuda.is_available():
         device = f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}"
@@ -291,12 +295,12 @@ def cost_words(costs: Mapping[str, float]) -> str:
 
 
 def energy_words(costs: Mapping[str, float], measured_watts: float | None) -> str:
-    """Energy where power was measured; else that it was not, and how to get at it."""
+    """Energy if power was measured, else how to estimate it."""
     seconds = costs.get("train_runtime")
     formula = "kg CO2e = energy in kWh x kg CO2e per kWh of your grid"
     if measured_watts is None or seconds is None:
         return (
-            "Energy and carbon: not measured. With the mean power of the machine: energy in kWh = "
+            "Energy and carbon: not measured. From the mean power of the machine: energy in kWh = "
             f"kW x training hours; {formula}."
         )
     energy = measured_watts * seconds / 3.6e6

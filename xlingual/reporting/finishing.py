@@ -1,4 +1,4 @@
-"""The end of a run: the model that it keeps is saved, evaluated, reported and pushed."""
+"""The end of a run: save the model that it keeps, evaluate it, write the report, and push it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from xlingual.config.options import ModelArguments
 from xlingual.config.training import TransferArguments
 from xlingual.data import TransferData
 from xlingual.evaluation import TransferReport
-from xlingual.reporting.report import write_report
+from xlingual.reporting.run_files import write_report
 from xlingual.training.pushing import push_run
 from xlingual.training.trainer import TransferTrainer
 
@@ -32,20 +32,20 @@ def finish_run(
 ) -> TransferReport:
     """Save the model that a run keeps, evaluate it, write its report, and push it if asked to.
 
-    The model is saved first: no label of ``target_test`` is read before, and nothing that goes
-    wrong in the evaluation costs it.
+    The model is saved first: no label of ``target_test`` is read before that, and an error in the
+    evaluation does not lose it.
 
     Args:
-        trainer: The model, of whatever stage; called on all processes.
-        data: The evaluated sets: ``source_validation``, where the labels are the model's, and
+        trainer: The model, of any stage; called on all processes.
+        data: The evaluated sets: ``source_validation``, if the model has its labels, and
             ``target_test``.
-        args: The settings of the run; what they leave open is written as ``trainer`` has it.
+        args: The settings of the run; those left open are written as ``trainer`` has filled them.
         model_args: For ``run_config.yaml`` and the model card.
         method_args: The same.
-        report: What is known of the source before the end; only the targets are then evaluated.
-        targets: The target sets, where they are not those of ``target_test``.
-        say: Is given what a person should read, on the main process: the table and the folder,
-            before anything is pushed. A recipe gives ``print``; None: nothing is said.
+        report: A report on the source; only the targets are then evaluated.
+        targets: The target sets, if they are not those of ``target_test``.
+        say: Called on the main process with the text for the user, the table and the folder, before
+            anything is pushed. Recipes pass ``print``; None: nothing is said.
 
     Returns:
         The report.

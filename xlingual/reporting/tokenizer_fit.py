@@ -1,8 +1,8 @@
-"""How well a tokenizer fits the texts it will read, before anybody trusts a score.
+"""The tokenizer report: counts that show whether a tokenizer suits the texts.
 
-An English vocabulary reads Chinese as a row of unknown tokens, a byte-level one as three pieces a
-character, and a limit on the length then cuts what is left. None of it raises an error: training
-runs, and the model guesses. A few counts tell.
+An English vocabulary reads Chinese as a run of unknown tokens, a byte-level one as three pieces per
+character, and the length limit then truncates what is left. None of this raises an error: training
+runs, and the model guesses.
 """
 
 from __future__ import annotations
@@ -30,17 +30,18 @@ _BATCH = 256
 
 @dataclass(frozen=True)
 class TokenizerFit:
-    """What a tokenizer makes of a set of texts.
+    """The report on a tokenizer and a set of texts.
 
     Attributes:
-        language: Decides the unit of fertility: Chinese is counted by character.
-        num_texts: Texts that were looked at.
+        language: Determines the unit of fertility: Chinese is counted by character.
+        num_texts: Number of texts that were counted.
         fertility: Tokens per character (zh) or per word between spaces (en).
-        unknown_share: Characters inside unknown tokens, of all that are not spaces.
-        byte_share: Letters and characters that were cut into bytes, two or more tokens for one.
-        continued_share: Tokens that continue a word; None where words are not written apart.
-        truncated_share: Texts longer than ``max_length`` with their special tokens.
-        max_length: Tokens of a row.
+        unknown_share: Share of characters, without spaces, that are inside unknown tokens.
+        byte_share: Share of letters and characters that are split into bytes, two or more tokens
+            for one.
+        continued_share: Share of tokens that continue a word; None if words are not separated.
+        truncated_share: Share of texts that are longer than ``max_length`` with special tokens.
+        max_length: Tokens per row.
     """
 
     language: str
@@ -54,7 +55,7 @@ class TokenizerFit:
 
     @property
     def problems(self) -> list[str]:
-        """A sentence for each figure that is bad enough to doubt the scores; empty if none is."""
+        """A sentence for each count that is bad enough to doubt the scores; empty if none is."""
         found = []
         if self.unknown_share > MAX_UNKNOWN_SHARE:
             found.append(
@@ -90,7 +91,7 @@ def tokenizer_fit(
     text_pairs: Sequence[str] | None = None,
     max_texts: int = 5000,
 ) -> TokenizerFit:
-    """Count what a tokenizer makes of texts.
+    """Make the report on a tokenizer: fertility, unknown characters, bytes, truncated texts.
 
     Args:
         tokenizer: A fast tokenizer; a slow one gives no offsets, and unknown characters are then
@@ -99,13 +100,13 @@ def tokenizer_fit(
         language: ``"zh"``, ``"en"``, ...
         max_length: The limit that training and prediction use.
         text_pairs: Second sides of pairs; they count as text, and towards the length of the row.
-        max_texts: Of more texts an even sample is read: the shares settle long before.
+        max_texts: From more texts an even sample is taken: the shares settle long before.
 
     Raises:
         DataError: There is no text.
     """
     if isinstance(texts, str) or not len(texts):
-        raise DataError("the fit of a tokenizer needs a list with at least one text")
+        raise DataError("the tokenizer report needs a list with at least one text")
     chosen = np.unique(np.linspace(0, len(texts) - 1, min(len(texts), max_texts)).astype(int))
     sides = [[side[int(i)] for i in chosen] for side in (texts, text_pairs) if side is not None]
     by_word = language.split("-")[0].lower() not in _PER_CHARACTER
@@ -174,7 +175,7 @@ class _Counts:
         covered = np.zeros(len(text), dtype=int)
         not_known = np.zeros(len(text), dtype=bool)
         for piece, is_unknown, (start, end) in zip(pieces, unknown, offsets, strict=True):
-            if piece in ("▁", "Ġ"):  # a bare space shares its place with the character behind it
+            if piece in ("▁", "Ġ"):  # a bare space shares its offsets with the next character
                 continue
             covered[start:end] += 1
             not_known[start:end] |= is_unknown

@@ -1,4 +1,4 @@
-"""What leaves a run: checked for lost parameters, read back, and never half-written."""
+"""Saving: folders that are checked for lost parameters, read back, and never half-written."""
 
 from xlingual.saving.beside import clear_unfinished, folder_beside, whole_checkpoint
 from xlingual.saving.completeness import check_complete

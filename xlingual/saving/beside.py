@@ -1,4 +1,4 @@
-"""Folders that are written beside and renamed: a crash leaves what was there before whole."""
+"""Folders that are written beside and renamed, so that a crash leaves the old content intact."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from xlingual.writing import write_errors
 
 __all__ = ["CheckpointedRun", "clear_unfinished", "folder_beside", "whole_checkpoint"]
 
-# A push to a hub leaves out names that begin so, and no search for checkpoints finds them.
+# A push to a hub skips names with this prefix, and no search for checkpoints finds them.
 _BESIDE = "_writing"
 _UNVERIFIED = "_unverified"
 _REPLACED = "replaced-"
 _STATE = "trainer_state.json"
 
-# Of a result that is replaced; the new one may be of another kind and not have them.
+# Files of an earlier result; a new one of another kind does not overwrite all of them.
 _RESULT_FILES = (
     "adapter_config.json", "adapter_model.safetensors", "config.json", "model*.safetensors",
     "model.safetensors.index.json",
 )  # fmt: skip
 _ADVICE = (
-    "what was there before is whole: free space on the disk or mend its permissions, and go on "
-    "with --resume_from_checkpoint true"
+    "what was there before is intact: free disk space or fix the permissions, and continue with "
+    "--resume_from_checkpoint true"
 )
 
 
 def clear_unfinished(folder: str | Path) -> None:
-    """Remove what a run that was killed had begun to write, and keep what it had not replaced."""
+    """Remove what a killed run left half-written, and restore what it had not replaced yet."""
     beside = Path(folder) / _BESIDE
     for replaced in beside.glob(f"{_REPLACED}*"):
         target = Path(folder) / replaced.name.removeprefix(_REPLACED)
@@ -46,11 +46,11 @@ def clear_unfinished(folder: str | Path) -> None:
 
 @contextmanager
 def folder_beside(folder: Path) -> Iterator[Path]:
-    """A place to write a result in; its files take their places when all of them are whole.
+    """Yield a temporary folder for a result; its files are moved into place once all are written.
 
     Raises:
-        OutputError: It cannot be written; the folder is as it was.
-        SaveError: What was written did not pass a check; it is kept below ``_unverified``.
+        OutputError: The folder cannot be written; it is left as it was.
+        SaveError: The result did not pass a check; it is kept in ``_unverified``.
     """
     beside = folder / _BESIDE / "result"
     try:
@@ -75,18 +75,18 @@ def _publish(beside: Path, folder: Path) -> None:
         if path.is_dir():
             shutil.rmtree(folder / path.name, ignore_errors=True)
         os.replace(path, folder / path.name)
-    for pattern in _RESULT_FILES:  # else they would be loaded together with the new ones
+    for pattern in _RESULT_FILES:  # stale ones would be loaded together with the new ones
         for stale in folder.glob(pattern):
             if stale.name not in new:
                 stale.unlink()
 
 
 class CheckpointedRun(Protocol):
-    """What the writing of a checkpoint asks of a trainer; transformers' ``Trainer`` has it all."""
+    """The part of a trainer that writing a checkpoint needs; transformers' ``Trainer`` has it."""
 
     @property
     def args(self) -> TrainingArguments:
-        """Whether this process saves."""
+        """Says whether this process saves."""
 
     @property
     def state(self) -> TrainerState:
@@ -94,22 +94,22 @@ class CheckpointedRun(Protocol):
 
     @property
     def accelerator(self) -> Accelerator:
-        """Knows the other processes."""
+        """Synchronises the processes."""
 
 
 @contextmanager
 def whole_checkpoint(run: CheckpointedRun, target: Path) -> Iterator[Path]:
-    """A folder beside to write a checkpoint below; renamed when every process has written.
+    """Yield a temporary folder for a checkpoint; it is renamed once every process has written.
 
     Args:
-        run: The run whose checkpoint it is; all its processes come here.
+        run: The run whose checkpoint it is; call this on all its processes.
         target: The folder of the checkpoint, ``.../checkpoint-8``.
 
     Yields:
-        The folder that is to hold ``checkpoint-8`` at the end of the block.
+        The folder that must hold ``checkpoint-8`` at the end of the block.
 
     Raises:
-        OutputError: The disk is full or cannot be written; earlier checkpoints are whole.
+        OutputError: The disk is full or cannot be written; earlier checkpoints are intact.
     """
     folder, accelerator = target.parent, run.accelerator
     beside = folder / _BESIDE / target.name
@@ -126,8 +126,8 @@ def whole_checkpoint(run: CheckpointedRun, target: Path) -> Iterator[Path]:
         raise
     accelerator.wait_for_everyone()
     with write_errors(target, advice=_ADVICE):
-        # The main process first: on a shared disk the first processes of other nodes find
-        # nothing left to rename, on a disk of their own they find their random states.
+        # The main process renames first. On a shared disk, other nodes then find nothing left to
+        # rename; on local disks they find their own random states.
         if accelerator.is_main_process:
             _rename(beside, target)
         accelerator.wait_for_everyone()
@@ -139,7 +139,7 @@ def whole_checkpoint(run: CheckpointedRun, target: Path) -> Iterator[Path]:
 
 
 def _name_best(run: CheckpointedRun, folder: Path, beside: Path) -> None:
-    """The best checkpoint by the name it will have, in the state of the run and on disk."""
+    """Record the best checkpoint under its final name, in the run's state and on disk."""
     state = run.state
     if not state.best_global_step:
         return

@@ -1,4 +1,4 @@
-"""Which parameters must be in what is written, and whether they are."""
+"""Check that a saved folder holds every parameter that it must."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ def check_complete(
     new_parameters: Collection[str] = (),
     state: Mapping[str, Tensor] | None = None,
 ) -> None:
-    """Refuse a saved folder that lacks a parameter which no other file has.
+    """Refuse a saved folder that lacks a parameter which is stored nowhere else.
 
-    Of a full model every parameter must be there; of an adapter those that were trained
-    (``requires_grad``), those that no checkpoint gave, and an embedding table that was resized.
-    Of tied parameters one name is enough. A transfer loss is no part of the model.
+    A full model must hold every parameter; an adapter must hold those that were trained
+    (``requires_grad``), those that were newly initialised, and an embedding table that was resized.
+    One name of tied parameters is enough. A transfer loss is not part of the model.
 
     Args:
         model: The model as it was saved.
         folder: Where it was saved.
-        new_parameters: Names, without the adapter's, of freshly initialised parameters.
-        state: The whole state where the model's own parameters are shards of it.
+        new_parameters: Names of newly initialised parameters, without the adapter's prefixes.
+        state: The full state, if the model's own parameters are shards of it.
 
     Raises:
-        SaveError: Names what is missing or has another shape.
+        SaveError: A parameter is missing or has another shape; the message names it.
     """
     stored = stored_shapes(folder)
     lost = []
@@ -57,8 +57,8 @@ def check_complete(
     if lost:
         shown = ", ".join(lost[:6]) + (f" and {len(lost) - 6} more" if len(lost) > 6 else "")
         raise SaveError(
-            f"{len(lost)} parameter(s) that were trained or newly made are not in what was written "
-            f"to {folder}, and would be random after loading: {shown}; for an adapter name their "
+            f"{len(lost)} parameter(s) that were trained or newly initialised are missing from "
+            f"{folder} and would be random after loading: {shown}; for an adapter, name their "
             "modules in modules_to_save and keep --save_base_model true, and report this"
         )
 
@@ -75,17 +75,17 @@ def stored_shapes(folder: str | Path) -> dict[str, tuple[int, ...]]:
 
 
 def plain_name(name: str) -> str:
-    """A parameter's name without what compilation, FSDP and PEFT put around it."""
+    """A parameter's name without the parts that compilation, FSDP and PEFT add."""
     name = _OF_PEFT.sub("", _WRAPPERS.sub("", name))
     name = name.replace(".base_layer.", ".").replace(".original_module.", ".")
-    # PEFT leaves the end of this one name out of its file.
+    # PEFT drops the suffix of this name in its file.
     return name.removesuffix(".weight") if "lora_magnitude_vector" in name else name
 
 
 def _needed(
     model: Any, new: frozenset[str], state: Mapping[str, Tensor] | None
 ) -> list[tuple[list[str], tuple[int, ...] | None]]:
-    """The names that a parameter may be stored under, and its shape where it is known."""
+    """The names that each parameter may be stored under, and its shape if it is known."""
     is_adapter = isinstance(model, peft.PeftModel)
     resized = _resized_embeddings(model) if is_adapter else set()
     tied: dict[int, list[tuple[str, nn.Parameter]]] = {}
@@ -100,7 +100,7 @@ def _needed(
         names = [plain_name(name) for name, _ in entries]
         parameter = entries[0][1]
         is_own = parameter.requires_grad or not {*names}.isdisjoint(new | resized)
-        # The untrained original beside a module that is saved in full is a place holder.
+        # The untrained original beside a module that is saved in full is a placeholder.
         if any(".original_module." in name for name, _ in entries):
             continue
         if is_own or not is_adapter:
@@ -111,7 +111,7 @@ def _needed(
 
 
 def _names_on_disk(model: Any) -> dict[str, str]:
-    """Where transformers only renames: from the name in memory to that on disk."""
+    """Names on disk by names in memory, of parameters that transformers only renames."""
     parameters = {plain_name(n): p.data for n, p in model.named_parameters(remove_duplicate=False)}
     if not getattr(model, "_weight_conversions", None):
         return {}
@@ -127,7 +127,7 @@ def _names_on_disk(model: Any) -> dict[str, str]:
 
 
 def _resized_embeddings(model: peft.PeftModel) -> set[str]:
-    """The embedding table, where the vocabulary is no longer that of the base on disk."""
+    """The embedding table, if its vocabulary is no longer that of the base on disk."""
     base: Any = model.get_base_model()
     if not Path(str(base.name_or_path), "config.json").is_file():
         return set()

@@ -13,7 +13,7 @@ import transformers
 from safetensors import safe_open
 from transformers import AutoConfig, AutoTokenizer
 
-from xlingual.errors import ModelLoadError, OutputError
+from xlingual.errors import ModelLoadError, OutputError, first_line
 from xlingual.models.adapters import (
     ADAPTER_TENSOR,
     base_fingerprint,
@@ -29,7 +29,7 @@ from xlingual.writing import check_empty, new_folder
 __all__ = ["merge_adapter"]
 
 _ADAPTER = "adapter_model.safetensors"
-# What is written anew, speaks of an adapter, or is pickled.
+# Files that are written anew, describe the adapter, or are pickled.
 _NOT_CARRIED = (
     "adapter_*", "config.json", "model*.safetensors", "model.safetensors.index.json", "README.md",
     "*.bin", "*.pt", "*.pth", "trainer_state.json",
@@ -40,18 +40,18 @@ _MALFORMED = (OSError, ValueError, KeyError, TypeError, RuntimeError)
 def merge_adapter(folder: str | Path, output_dir: str | Path) -> Path:
     """Write base and adapter as one plain model, with tokenizer, label names and results.
 
-    The merged model is compared with base and adapter before it takes its place, and so is what is
-    read back of it; nothing is left of a merge that failed.
+    The merged model, in memory and as read back, is compared with base and adapter before its
+    folder is put in place; a failed merge leaves nothing behind.
 
     Args:
         folder: An adapter, with its base beside it or named in ``adapter_config.json``.
         output_dir: A folder that does not exist, or is empty.
 
     Raises:
-        ModelLoadError: It is no adapter, its weights are pickled, or its base is missing or another
-            than the one it was trained on.
+        ModelLoadError: The folder holds no adapter, its weights are pickled, or its base is missing
+            or is not the one that it was trained on.
         OutputError: The output holds files or cannot be written.
-        SaveError: The merged model answers otherwise.
+        SaveError: The merged model predicts differently.
     """
     folder, output = Path(folder).expanduser(), Path(output_dir).expanduser()
     config = _adapter_config(folder)
@@ -77,7 +77,7 @@ def merge_adapter(folder: str | Path, output_dir: str | Path) -> Path:
 
 
 def check_equal(expected: torch.Tensor, merged: torch.Tensor, folder: Path) -> None:
-    """Adding an adapter to weights may only round.
+    """Check that merging changed the logits by rounding only.
 
     Raises:
         OutputError: The logits differ.
@@ -93,7 +93,8 @@ def check_equal(expected: torch.Tensor, merged: torch.Tensor, folder: Path) -> N
 def _adapter_config(folder: Path) -> dict[str, Any]:
     path = folder / "adapter_config.json"
     if not path.is_file():
-        what = "is a full model already" if (folder / "config.json").is_file() else "is no adapter"
+        is_model = (folder / "config.json").is_file()
+        what = "is a full model already" if is_model else "is not an adapter"
         raise ModelLoadError(
             f"{folder} {what}; expected a folder with adapter_config.json and {_ADAPTER}"
         )
@@ -135,18 +136,17 @@ def _load(folder: Path, config: dict[str, Any]) -> tuple[peft.PeftModel, str]:
             plain = _load_base(model_class, base, settings, revision, is_beside=is_beside)
             model = load_adapter(plain, folder).eval()
     except _MALFORMED as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         at = f" at revision {revision}" if revision else ""
         raise ModelLoadError(
             f"the base model {base!r}{at} of the adapter {folder} is missing or does not fit it; "
             "put it there, or put its config.json and model.safetensors into the adapter's folder "
-            f"({reason})"
+            f"({first_line(error)})"
         ) from error
     trained_on = metadata.get("base_fingerprint")
     if trained_on is not None and trained_on != base_fingerprint(model):
         raise ModelLoadError(
-            f"the base model {base!r} is another revision than the one that the adapter {folder} "
-            "was trained on; put that one there, or train again"
+            f"the base model {base!r} is not the revision that the adapter {folder} was trained "
+            "on; put that revision there, or train again"
         )
     return model, base
 
@@ -157,7 +157,7 @@ def _load_base(
     common = {"config": settings, "ignore_mismatched_sizes": True, "dtype": torch.float32}
     if not is_beside:
         return model_class.from_pretrained(base, revision=revision, use_safetensors=True, **common)
-    # Given the folder, transformers would put the adapter on by itself.
+    # Given the folder, transformers would load the adapter too.
     state: dict[str, torch.Tensor] = {}
     for path in Path(base).glob("model*.safetensors"):
         with safe_open(path, framework="pt") as file:
@@ -168,7 +168,7 @@ def _load_base(
 def _merged(model: peft.PeftModel) -> Any:
     """The plain model with the adapter added to its weights, and the trained heads in place.
 
-    Not ``merge_and_unload``: on IA3 it fails on a saved module that is not one layer (PEFT 0.21).
+    ``merge_and_unload`` fails for IA3 if a saved module is more than one layer (PEFT 0.21).
     """
     model.merge_adapter()
     base: Any = model.get_base_model()
@@ -183,7 +183,7 @@ def _merged(model: peft.PeftModel) -> Any:
 
 
 def _carry(folder: Path, output: Path) -> None:
-    """Calibration, results and whatever else lies beside the adapter."""
+    """Copy the calibration, the results and other files beside the adapter."""
     for path in folder.iterdir():
         if path.is_file() and not any(path.match(pattern) for pattern in _NOT_CARRIED):
             shutil.copyfile(path, output / path.name)

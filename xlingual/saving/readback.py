@@ -1,4 +1,4 @@
-"""A saved folder, loaded as its user would, must answer as the model in memory does."""
+"""Check that a saved folder, loaded as a user loads it, predicts like the model in memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import transformers
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
-from xlingual.errors import SaveError
+from xlingual.errors import SaveError, first_line
 from xlingual.models.adapters import load_adapter
 from xlingual.models.loading import quiet_load_report
 from xlingual.saving.completeness import plain_name
@@ -26,7 +26,7 @@ __all__ = [
     "probe_batch",
 ]
 
-# Where a run keeps no rows: both languages, both scripts, and a row that is padded.
+# For runs that keep no rows: both languages, both Chinese scripts, and a row that gets padding.
 PROBE_TEXTS = (
     "The room was clean and quiet.",
     "早餐不錯，check in很慢。",
@@ -37,7 +37,7 @@ PROBE_TEXTS = (
 def probe_batch(
     tokenizer: PreTrainedTokenizerBase, rows: Sequence[Mapping[str, Any]] = ()
 ) -> dict[str, Tensor]:
-    """A padded batch of a few encoded rows; of fixed sentences where there are none."""
+    """A padded batch of a few encoded rows, or of fixed sentences if there are none."""
     if not rows:
         return dict(tokenizer(list(PROBE_TEXTS), padding=True, return_tensors="pt"))
     names = [name for name in tokenizer.model_input_names if name in rows[0]]
@@ -57,45 +57,46 @@ def check_read_back(
 
     .. math:: \max |z' - z| \le \tau \max(1, \max |z|)
 
-    In evaluation mode and without autocast, so that nothing but the weights can differ.
+    Both run in evaluation mode and without autocast, so that only the weights can differ.
 
     Args:
         model: The model in memory.
         folder: Where it was saved.
-        batch: A few rows, as the model reads them.
+        batch: Model inputs of a few rows.
         auto_class: Name of the ``AutoModelFor...`` class.
-        tolerance: Of float32; weights kept in half precision are given 200 times as much.
+        tolerance: For float32 weights; half precision gets 200 times as much.
 
     Raises:
-        SaveError: It cannot be loaded, or its logits differ; names parameters that differ.
+        SaveError: The folder cannot be loaded, or its logits differ; the message names parameters
+            that differ.
     """
     parameter = next(iter(model.parameters()))
-    # Loading draws random numbers; a run that goes on afterwards must not notice.
+    # Loading draws random numbers, which must not affect a run that continues.
     devices = [parameter.device] if parameter.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         try:
             other = load_plain(folder, auto_class, config=model.config).to(parameter.device)
         except (OSError, ValueError, RuntimeError, KeyError) as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise SaveError(
-                f"{folder} was written but cannot be loaded by transformers ({reason}); keep the "
-                "base model where it was, or skip this check with --verify_save false"
+                f"{folder} was written but cannot be loaded by transformers ({first_line(error)}); "
+                "keep the base model where it was, or skip this check with --verify_save false"
             ) from error
         expected, given = logits_of(model, batch), logits_of(other, batch)
     if parameter.dtype != torch.float32:
         tolerance *= 200
     limit = tolerance * max(1.0, expected.abs().max().item())
     difference = (expected - given).abs().max().item() if given.shape == expected.shape else None
-    if difference is None or not difference <= limit:  # also where it is NaN
+    if difference is None or not difference <= limit:  # true for NaN as well
         raise SaveError(
-            f"the model read back from {folder} does not answer as the one in memory does: its "
+            f"the model read back from {folder} predicts differently from the one in memory: its "
             f"logits differ by {difference} (allowed: {limit:.1e}); parameters that differ: "
-            f"{', '.join(_differing(model, other)[:6]) or 'none by name'}; is its base another?"
+            f"{', '.join(_differing(model, other)[:6]) or 'none by name'}; check that its base "
+            "model is the one it was trained on"
         )
 
 
 def load_plain(folder: str | Path, auto_class: str, *, config: Any) -> nn.Module:
-    """A model or adapter folder; an adapter without its base is put on the base that it names."""
+    """Load a model or adapter folder; an adapter without its base is put on the base it names."""
     model_class = getattr(transformers, auto_class)
     path = Path(folder) / "adapter_config.json"
     with quiet_load_report():
@@ -130,7 +131,7 @@ def logits_of(model: Any, batch: Mapping[str, Tensor]) -> Tensor:
 
 @contextmanager
 def _without_autocast(model: Any) -> Iterator[None]:
-    """Accelerate puts a forward of its own on the model, which computes in half precision."""
+    """Undo Accelerate's replacement of ``forward``, which computes in half precision."""
     prepared = model.__dict__.get("forward")
     original = model.__dict__.get("_original_forward")
     if original is None:

@@ -1,4 +1,4 @@
-"""The last step of saving a trainer's model: complete, checked, read back."""
+"""The last step of saving a trainer's model: complete the folder, check it, read it back."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ _NUM_ROWS = 4  # of each set
 
 
 class SavedTrainer(Protocol):
-    """What the checks of a saved model ask of its trainer; ``TransferTrainer`` is one.
+    """The part of a trainer that the checks of a saved model need; ``TransferTrainer`` is one.
 
     Attributes:
-        args: Whether a base is saved beside an adapter, and whether the folder is read back.
+        args: Says whether a base is saved beside an adapter, and whether the folder is read back.
         model: The trained model in its wrappers.
-        accelerator: Takes them off.
-        task: The class that the folder is to be loaded by.
-        new_parameters: Names of those that no checkpoint gave.
+        accelerator: Unwraps the model.
+        task: Names the class that loads the folder.
+        new_parameters: Names of newly initialised parameters.
         processing_class: The tokenizer.
-        train_dataset: Encoded rows to compare answers on, or None.
+        train_dataset: Encoded rows to compare predictions on, or None.
         eval_dataset: The same, one set or several by name.
-        is_fsdp_enabled: Whether the model lies in shards.
-        is_deepspeed_enabled: The same.
+        is_fsdp_enabled: Whether FSDP shards the model.
+        is_deepspeed_enabled: Whether DeepSpeed may shard the model.
     """
 
     args: TransferArguments
@@ -55,16 +55,16 @@ class SavedTrainer(Protocol):
 def finish_saved(
     trainer: SavedTrainer, folder: Path, state: Mapping[str, Tensor] | None, *, is_final: bool
 ) -> None:
-    """Make a folder load by itself, and refuse it where it has lost anything.
+    """Make a saved folder self-contained, and refuse it if it has lost anything.
 
     Args:
-        trainer: It has written its model there; the main process.
-        folder: Where.
-        state: The whole state where it was gathered; empty where DeepSpeed keeps its shards.
-        is_final: A result, which is also read back; a checkpoint is not.
+        trainer: The trainer that has written its model there, on the main process.
+        folder: The folder.
+        state: The full state if it was gathered; empty if DeepSpeed keeps its shards.
+        is_final: Whether it is a result, which is also read back, or a checkpoint, which is not.
 
     Raises:
-        SaveError: A parameter is missing, or the folder answers otherwise than the model.
+        SaveError: A parameter is missing, or the folder predicts differently from the model.
     """
     args, model = trainer.args, trainer.accelerator.unwrap_model(trainer.model)
     if is_final:

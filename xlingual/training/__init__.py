@@ -1,1 +1,1 @@
-"""The one trainer, and the parts that it is put together from."""
+"""The trainer and its parts."""

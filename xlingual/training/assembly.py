@@ -1,4 +1,4 @@
-"""What a ``TransferTrainer`` is put together from: model, adapter, objective, selection metric."""
+"""The parts of a ``TransferTrainer``: model, adapter, objective, selection metric."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def model_with_head(
     train_dataset: Dataset | None,
     revision: str | None,
 ) -> LoadedModel:
-    """The model with the task's head; one that is given loaded keeps the head it has."""
+    """The model with the task's head; a model that is loaded already keeps its own head."""
     names = label_space or own_label_space(model) or label_space_of(train_dataset, task)
     if isinstance(model, nn.Module):
         return LoadedModel(model, name_labels(model, names), frozenset())
@@ -48,7 +48,7 @@ def model_with_head(
 def adapted_model(
     loaded: LoadedModel, args: TransferArguments, *, task: Task, num_rows: int
 ) -> nn.Module:
-    """Settings by size (written into ``args``), then what is frozen, then the adapter."""
+    """Fill the preset for the model's size into ``args``, freeze parameters, add the adapter."""
     model = loaded.model
     embeddings = count_parameters(model.get_input_embeddings())
     preset = preset_for(count_parameters(model.base_model) - embeddings)
@@ -56,8 +56,8 @@ def adapted_model(
     args.apply_preset(preset, num_rows=num_rows)
     if is_open and args.adapter != "none":
         logger.warning(
-            "the encoder is %s: an adapter (%s) is trained and not the whole model; "
-            "--adapter none trains the whole",
+            "the encoder is %s: an adapter (%s) is trained instead of the whole model; "
+            "--adapter none trains the whole model",
             preset.name,
             args.adapter,
         )
@@ -109,10 +109,10 @@ def make_objective(
 
 
 def selection_metric(args: TransferArguments, eval_dataset: Any, *, task: Task) -> str:
-    """The key that selection watches, checked before the first step and not after an epoch.
+    """The metric key that selection watches, checked before the first step.
 
     Raises:
-        ConfigError: No evaluation set has the name of the language that selection looks at.
+        ConfigError: No evaluation set has the name of the language that selection needs.
     """
     language = args.selection_language
     names = list(eval_dataset) if isinstance(eval_dataset, dict) else []

@@ -19,8 +19,8 @@ __all__ = ["AverageWeights", "LossParts", "PropagateEmbeddings", "SetEpoch"]
 class SetEpoch(TrainerCallback):
     """Tells the sampler which epoch begins.
 
-    The loader does so too, but not below the two wrappers that a resumed, distributed run puts
-    around the batch sampler; there the order would be that of epoch 0.
+    The data loader does so too, but does not reach through the two wrappers that a resumed,
+    distributed run puts around the batch sampler; the order would then be that of epoch 0.
     """
 
     def __init__(self, trainer: Any) -> None:
@@ -33,24 +33,24 @@ class SetEpoch(TrainerCallback):
 
 
 class LossParts(TrainerCallback):
-    """The means of the loss's parts, and of other numbers by batch, since they were last logged.
+    """Averages the parts of the loss and other metrics of batches between two lines of the log.
 
-    The sums stay on the device: nothing waits for it between two lines of the log. As with the
-    loss itself, a resumed run begins a new mean.
+    The sums stay on the device, so that training does not wait for it in between. As with the loss
+    itself, a resumed run starts a new mean.
     """
 
     def __init__(self) -> None:
         self._sums: dict[str, Tensor] = {}
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Forget what an earlier run did not log."""
+        """Discard what an earlier run has not logged."""
         self._sums = {}
 
     def add(self, values: Mapping[str, Tensor], *, weight: float) -> None:
-        """Count a batch in.
+        """Add a batch.
 
         Args:
-            values: Scalars by name; one that is not finite is left out of its mean.
+            values: Scalars by name; values that are not finite are left out of the mean.
             weight: The batch's share of its step.
         """
         stacked = torch.stack([value.float() for value in values.values()])
@@ -60,7 +60,7 @@ class LossParts(TrainerCallback):
             self._sums[name] = self._sums[name] + pair if name in self._sums else pair
 
     def take_means(self, accelerator: Accelerator) -> dict[str, float]:
-        """The means over all processes, and begin anew; called on every process.
+        """Return the means over all processes and start again; called on every process.
 
         A name without a single finite value is left out.
         """
@@ -77,10 +77,11 @@ class LossParts(TrainerCallback):
 
 
 class AverageWeights(TrainerCallback):
-    """Collects snapshots of the run's last half and ends it with their mean.
+    """Collects snapshots in the last half of a run, and ends it with their mean.
 
     Args:
-        trainer: Whose model it is; the model proper, below the wrappers of Accelerate.
+        trainer: The trainer of the model, which is unwrapped from Accelerate's wrappers.
+        average: Collects the snapshots.
     """
 
     def __init__(self, trainer: Trainer, average: WeightAverage) -> None:
@@ -93,7 +94,7 @@ class AverageWeights(TrainerCallback):
             self.average.update(self._model)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Keep the mean."""
+        """Copy the mean into the model."""
         self.average.apply_to(self._model)
 
     @property
@@ -102,10 +103,10 @@ class AverageWeights(TrainerCallback):
 
 
 class PropagateEmbeddings(TrainerCallback):
-    """Ends a run by moving the embeddings of tokens it never saw as their neighbours moved.
+    """Ends a run by moving the embeddings of unseen tokens as their neighbours moved.
 
     Args:
-        trainer: Whose model it is.
+        trainer: The trainer of the model.
         table: The embedding table of the model before training.
     """
 
@@ -114,7 +115,7 @@ class PropagateEmbeddings(TrainerCallback):
         self.before = table.detach().clone()
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Move them."""
+        """Move the embeddings."""
         model: Any = self.trainer.accelerator.unwrap_model(self.trainer.model)
         table = model.get_input_embeddings().weight
         rows: Any = self.trainer.train_dataset

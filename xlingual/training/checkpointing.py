@@ -1,4 +1,4 @@
-"""``CheckpointingTrainer``: what is saved is written beside, checked and renamed."""
+"""``CheckpointingTrainer``: saves to a temporary folder, checks it, and renames it."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ __all__ = ["CheckpointingTrainer"]
 
 
 class CheckpointingTrainer(PushingTrainer):
-    """A ``Trainer`` whose earlier checkpoints are whole, wherever a later one breaks off.
+    """A ``Trainer`` whose earlier checkpoints stay intact if writing a later one fails.
 
     ``Trainer`` writes a checkpoint, pushes it and removes old ones in one method. Here that method
-    writes into a folder beside; the rest comes after the folder has its name.
+    writes to a temporary folder; pushing and removing wait until the folder is renamed.
     """
 
     args: TransferArguments
@@ -34,7 +34,7 @@ class CheckpointingTrainer(PushingTrainer):
     new_parameters: frozenset[str]
     objective: Objective
     average: WeightAverage
-    _unfinished: Path | None = None  # the folder beside, while a checkpoint is written there
+    _unfinished: Path | None = None  # the temporary folder, while a checkpoint is written
 
     def _get_output_dir(self, trial: Any) -> str:
         return str(self._unfinished) if self._unfinished else super()._get_output_dir(trial)
@@ -61,10 +61,10 @@ class CheckpointingTrainer(PushingTrainer):
             )
 
     def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
-        """Write beside, check that nothing is lost, and only then replace what is there."""
+        """Write to a temporary folder, check that nothing is lost, then replace the old files."""
         folder = Path(output_dir or self.args.output_dir or ".")
         is_final = not folder.name.startswith("checkpoint-")
-        is_beside = is_final and self.args.should_save  # a checkpoint's folder is one already
+        is_beside = is_final and self.args.should_save  # a checkpoint is written beside already
         with folder_beside(folder) if is_beside else nullcontext(folder) as to:
             state_dict = self.objective.split_state(self.model, state_dict, to)
             super()._save(str(to), state_dict)

@@ -31,9 +31,9 @@ def resolve_class_weights(
 
     Args:
         spec: ``"none"``, ``"auto"``, or weights by name, ``"negative=2,neutral=1"``; a name that is
-            left out weighs 1.
+            left out has weight 1.
         dataset: The training rows; needed for ``"auto"``.
-        task: Where the labels are.
+        task: Names the label column.
         label_space: Order of the weights.
 
     Raises:
@@ -62,7 +62,7 @@ def _inverse_frequency(
         raise ConfigError("--class_weights auto counts the labels of the training rows; got none")
     names = [name for value in rows for name in (value if isinstance(value, list) else [value])]
     found = Counter(label_space.id_of(name) for name in names)
-    # A class without a training row is never in the loss; its weight only has to be finite.
+    # A class without training rows never enters the loss; its weight only has to be finite.
     counts = torch.tensor([max(1, found[label]) for label in range(len(label_space))])
     if task.name == "multi_label":
         return (len(rows) - counts).clamp(min=1) / counts

@@ -1,4 +1,4 @@
-"""What a training step minimises: the task's loss on hard and soft labels, and a transfer loss."""
+"""The training objective: the task's loss on hard and soft labels, plus a transfer loss."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LOSS_FILE = "transfer_loss.safetensors"
 def soft_loss_per_row(
     logits: Tensor, soft_labels: Tensor, *, task: Task, kd_temperature: float = 1.0
 ) -> Tensor:
-    r"""Cross-entropy against a teacher's probabilities, zero where a row has none.
+    r"""Cross-entropy against a teacher's probabilities, zero for rows without any.
 
     .. math:: \ell_i = -T^2 \sum_c q_{ic}^{(T)} \log \operatorname{softmax}(z_i / T)_c,
               \qquad q^{(T)} \propto q^{1/T}
@@ -48,12 +48,12 @@ def soft_loss_per_row(
 
 
 def has_soft_label(soft_labels: Tensor) -> Tensor:
-    """Which rows carry a teacher's probabilities, shape (batch,)."""
+    """A mask of the rows with a teacher's probabilities, shape (batch,)."""
     return (soft_labels != IGNORE_INDEX).all(dim=1)
 
 
 def num_taught(batch: Mapping[str, Tensor]) -> Tensor:
-    """How many rows of a batch have a label, hard or soft."""
+    """The number of rows in a batch with a label, hard or soft."""
     labelled = is_labelled(batch["labels"])
     if "soft_labels" in batch:
         labelled = labelled | has_soft_label(batch["soft_labels"]).to(labelled.device)
@@ -61,12 +61,12 @@ def num_taught(batch: Mapping[str, Tensor]) -> Tensor:
 
 
 class BatchLoss(NamedTuple):
-    """What a batch costs.
+    """The loss of a batch, in parts.
 
     Attributes:
         task: The sum of the weighted row losses.
         transfer: The transfer loss of the batch, 0 without one.
-        metrics: The transfer loss by its parts, and what else it has for the log.
+        metrics: The parts of the transfer loss, and its other metrics for the log.
         outputs: The model's output for the batch's own rows.
     """
 
@@ -82,7 +82,7 @@ class Objective:
     .. math:: L = \frac{1}{N} \sum_i w_i \left[(1 - \alpha_i)\, \ell_i + \alpha_i\, s_i\right] + R
 
     with :math:`\ell_i` the task's loss on the hard label, :math:`s_i` that on the soft label,
-    :math:`\alpha_i` 0 or 1 where a row has only one of them, and *R* the transfer loss.
+    :math:`\alpha_i` 0 or 1 if a row has only one of them, and *R* the transfer loss.
 
     Args:
         model: The model as it is trained, before any wrapper; a transfer loss becomes part of it.
@@ -122,13 +122,13 @@ class Objective:
                 self.tap = tap
             else:
                 tap.remove()
-            # Inside the trained module, or neither the optimizer nor DDP would see its parameters.
+            # Outside the trained module, neither the optimizer nor DDP would see its parameters.
             model.transfer_loss = transfer_loss
 
     def __call__(
         self, model: nn.Module, inputs: Mapping[str, Tensor], *, step: int, progress: float
     ) -> BatchLoss:
-        """Run the model on a batch."""
+        """Run the model on a batch and compute its loss."""
         rows = model_inputs(inputs)
         size = len(inputs["labels"])
         loss = self.transfer_loss if model.training else None
@@ -161,15 +161,15 @@ class Objective:
     def split_state(
         self, model: nn.Module, state: dict[str, Tensor] | None, folder: str | Path
     ) -> dict[str, Tensor] | None:
-        """Leave a transfer loss out of the model's state; a checkpoint keeps it in its own file.
+        """Separate a transfer loss from the model's state; a checkpoint gets a file for it.
 
         Args:
             model: The model that is about to be saved.
-            state: Its state where it was gathered already, else None.
-            folder: Where it is saved; a checkpoint needs the loss for a resume, a result does not.
+            state: Its state if it was gathered already, else None.
+            folder: Where it is saved; a checkpoint needs the loss to resume, a result does not.
 
         Returns:
-            The state without the loss; None, for all of it, where there is nothing to leave out.
+            The state without the loss; ``state`` as given if there is nothing to leave out.
         """
         loss = self.transfer_loss
         if loss is None or not loss.state_dict():
@@ -184,7 +184,7 @@ class Objective:
         return {name: tensor for name, tensor in state.items() if name not in own}
 
     def load_state(self, checkpoint: str | Path) -> None:
-        """Take a transfer loss's parameters up where a checkpoint left them."""
+        """Load the parameters of a transfer loss from a checkpoint."""
         path = Path(checkpoint) / _LOSS_FILE
         if self.transfer_loss is not None and path.is_file():
             self.transfer_loss.load_state_dict(load_file(path))

@@ -1,4 +1,4 @@
-"""The folder of a run: made, or refused before any work, and the checkpoint in it to go on from."""
+"""The folder of a run: created, or refused before any work, and its checkpoint to resume from."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ logger = logging.getLogger(__name__)
 
 
 def prepare_output_dir(args: TransferArguments) -> str | None:
-    """Make the output folder, or refuse it before any work is done.
+    """Create the output folder, or refuse it before any work is done.
 
     Returns:
-        The checkpoint to resume from, or None to begin at the beginning: a run that was killed
-        before its first checkpoint is resumed by starting it again.
+        The checkpoint to resume from, or None to start from the beginning: a run that was killed
+        before its first checkpoint starts again.
 
     Raises:
         OutputError: It cannot be written, or it holds files and neither ``--overwrite_output`` nor
@@ -35,18 +35,18 @@ def prepare_output_dir(args: TransferArguments) -> str | None:
     resume = args.resume_from_checkpoint
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"--output_dir {folder} is a file; give a folder")
-    # A list of rejected rows is all that a run refused for its data leaves: it may start again.
+    # A run that was refused for its data leaves only its rejected rows, and may start again.
     holds = folder.is_dir() and any(p.name != "rejected_rows.jsonl" for p in folder.iterdir())
     if holds and not (args.overwrite_output or resume):
         raise OutputError(
             f"--output_dir {folder} is not empty, and nothing is overwritten unasked; give another "
-            "folder, --resume_from_checkpoint true to go on with it, or --overwrite_output true"
+            "folder, --resume_from_checkpoint true to continue with it, or --overwrite_output true"
         )
-    PartialState().wait_for_everyone()  # no process may fill the folder before all have looked
+    PartialState().wait_for_everyone()  # no process may fill the folder before all have checked it
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"--output_dir {folder} cannot be made: {error.strerror}") from error
+        raise OutputError(f"--output_dir {folder} cannot be created: {error.strerror}") from error
     if not os.access(folder, os.W_OK):
         raise OutputError(f"--output_dir {folder} cannot be written; check its permissions")
     if args.overwrite_output and not resume and PartialState().is_main_process:
@@ -59,13 +59,13 @@ def prepare_output_dir(args: TransferArguments) -> str | None:
 
 
 def _last_whole_checkpoint(folder: Path) -> str | None:
-    """The newest checkpoint that was written to its end; its state is the last file of all."""
+    """The newest complete checkpoint; its state is the last file that is written."""
     steps = {}
     for state in folder.glob("checkpoint-*/trainer_state.json"):
         try:
             steps[int(json.loads(state.read_text(encoding="utf-8"))["global_step"])] = state.parent
         except (ValueError, KeyError):
-            logger.warning("%s is incomplete: it is not resumed from", state.parent)
+            logger.warning("%s is incomplete, and cannot be resumed from", state.parent)
     return str(steps[max(steps)]) if steps else None
 
 

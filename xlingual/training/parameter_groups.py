@@ -1,4 +1,4 @@
-"""Learning rates of their own for embeddings, layers and head."""
+"""Separate learning rates for embeddings, layers and head."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def parameter_groups(
     embedding_learning_rate: float | None = None,
     layer_decay: float = 1.0,
 ) -> list[dict[str, Any]]:
-    r"""Optimizer groups with a learning rate of their own for embeddings, layers and head.
+    r"""Optimizer groups with separate learning rates for embeddings, layers and head.
 
     Layer *l* of *n* trains at :math:`\eta \, d^{\,n-1-l}` and the embeddings at
     :math:`\eta \, d^{\,n}`, with :math:`d` = ``layer_decay`` (Howard and Ruder 2018; the values
@@ -37,7 +37,7 @@ def parameter_groups(
         weight_decay: Decay of the parameters in ``decay_parameters``; the others have none.
         decay_parameters: Names that decay: matrices, not biases and norms.
         head_learning_rate: Rate of everything that is not the encoder; None: ``learning_rate``.
-        embedding_learning_rate: Rate of the token table; None: as layer decay says.
+        embedding_learning_rate: Rate of the token table; None: the one of the layer decay.
         layer_decay: 1.0 trains all layers at one rate.
     """
     table = {id(p) for p in model.get_input_embeddings().parameters()}

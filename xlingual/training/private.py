@@ -40,36 +40,36 @@ _HEAD_RATE = 0.01
 
 
 class PrivateTrainer(TransferTrainer):
-    r"""A ``TransferTrainer`` whose model hardly depends on any one training row.
+    r"""A ``TransferTrainer`` whose model hardly depends on any single training row.
 
     .. math:: g = \frac{1}{qn} \left[ \sum_{i \in B} \nabla \ell_i
               \min\left(1, \frac{C}{\lVert \nabla \ell_i \rVert}\right)
               + \mathcal{N}(0, \sigma^2 C^2 I) \right]
 
     DP-SGD (Abadi et al. 2016) with Poisson sampling: with or without a given row, the probability
-    of any model differs by a factor of at most :math:`e^\epsilon`, but for :math:`\delta`.
+    of any model differs by a factor of at most :math:`e^\epsilon`, up to :math:`\delta`.
     :math:`\sigma` is chosen so that all steps of the run spend :math:`\epsilon`, by opacus' Renyi
-    accountant (Mironov et al. 2019). Few trained parameters take less noise, so it is LoRA or,
-    without an adapter, the head alone (Yu et al. 2022, Li et al. 2022).
+    accountant (Mironov et al. 2019). Fewer trained parameters need less noise, so LoRA is trained
+    or, without an adapter, the head alone (Yu et al. 2022, Li et al. 2022).
 
-    Twice the steps need far less than twice the noise, so where ``num_train_epochs`` is open there
-    are at least 200 of them, and at least three epochs. Where no learning rate is given, that of a
-    head alone is 0.01 at 256 features and falls as they become more (Yang et al. 2022).
+    Twice the steps need far less than twice the noise, so if ``num_train_epochs`` is not set, there
+    are at least 200 steps and at least three epochs. If no learning rate is set, a head alone is
+    trained at 0.01 for 256 features, and at less for more features (Yang et al. 2022).
 
-    What is private is one row of ``train_dataset``; a person with many rows has less. Not covered:
-    the mean training loss that is logged at the end, scores, predictions and the calibration
-    temperature of rows that it is evaluated on, the number of rows, the label names. The randomness
-    is not cryptographic.
+    The unit of privacy is one row of ``train_dataset``; a person with many rows is less protected.
+    Not covered: the mean training loss that is logged at the end, the scores, predictions and
+    calibration temperature on evaluated rows, the number of rows, and the label names. The
+    randomness is not cryptographic.
 
     Args:
         epsilon: :math:`\epsilon`.
         delta: :math:`\delta`.
         clipping_norm: *C*; 0.1 as in Li et al. 2022: with AdamW its scale matters little.
-        noise_seed: Repeats noise and batches; None: not repeatable, as it must be in earnest.
+        noise_seed: Makes noise and batches reproducible; None: not reproducible, as privacy needs.
         **kwargs: Those of ``TransferTrainer``.
 
     Raises:
-        ConfigError: Settings under which the account would not hold.
+        ConfigError: Settings that would make the privacy accounting wrong.
         MissingDependencyError: opacus is not installed.
     """
 
@@ -101,7 +101,7 @@ class PrivateTrainer(TransferTrainer):
         super().__init__(args=args, **kwargs)
         if args.freeze_encoder and not has_rate:
             self.args.head_learning_rate = _HEAD_RATE * 256 / self.model.config.hidden_size
-        # The gradient is clipped row by row; a second time would only shrink what is left.
+        # The gradient is clipped row by row; clipping it again would only shrink it.
         self.args.max_grad_norm = 0.0
         self.args.logging_strategy = IntervalStrategy.NO  # losses of private rows are not logged
         _check_rows(self.train_dataset)
@@ -114,14 +114,14 @@ class PrivateTrainer(TransferTrainer):
         self.add_callback(_PrivateSteps(self))
         if delta >= 1 / num_rows:
             logger.warning(
-                "delta %g is not below 1/%d rows: that would allow to publish a row as it is",
+                "delta %g is not below 1/%d rows: that would allow publishing a row as it is",
                 delta, num_rows,
             )  # fmt: skip
         if noise_seed is not None:
-            logger.warning("the noise has a known seed: the result is repeatable and not private")
+            logger.warning("the noise has a known seed: the result is reproducible and not private")
 
     def get_train_dataloader(self) -> Any:
-        """Poisson batches, and a row of weight 0 for those that come out empty."""
+        """Poisson batches; an empty one gets a row of weight 0."""
         rows = self._remove_unused_columns(self.train_dataset, description="Training")
         blank = rows.select([0]).remove_columns("weight").add_column("weight", [0.0])
         loader: Any = DataLoader(
@@ -134,7 +134,7 @@ class PrivateTrainer(TransferTrainer):
         return self.accelerator.prepare(loader)
 
     def _choose_noise(self, num_steps: int) -> float:
-        """The noise under which this many steps spend the budget."""
+        """The noise with which this many steps spend the budget."""
         from opacus.accountants.utils import get_noise_multiplier
 
         try:
@@ -147,11 +147,11 @@ class PrivateTrainer(TransferTrainer):
         except ValueError as error:
             raise ConfigError(
                 f"no noise keeps {num_steps} steps within epsilon {self.epsilon:g} and delta "
-                f"{self.delta:g} ({error}); allow more, or take fewer steps"
+                f"{self.delta:g} ({error}); raise them, or train for fewer steps"
             ) from error
 
     def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
-        """A checkpoint also says with which noise its steps were made."""
+        """Save a checkpoint together with the noise of its steps."""
         super()._save(output_dir, state_dict)
         folder = Path(output_dir or self.args.output_dir or ".")
         if folder.name.startswith("checkpoint-"):
@@ -166,19 +166,19 @@ class PrivateTrainer(TransferTrainer):
         return {"noise_multiplier": self.noise_multiplier, "sample_rate": self.batches.sample_rate}
 
     def _check_resumed(self) -> None:
-        """One noise for all steps, or the account of them does not hold."""
+        """Refuse to resume with other noise: the accounting needs the same noise in all steps."""
         if self._resumed is None:
             return
         known = self._resumed.is_file()
         spent = json.loads(self._resumed.read_text(encoding="utf-8")) if known else None
         if spent != self._account:
             raise ConfigError(
-                f"{self._resumed.parent} was made with {spent}, this run has {self._account}: go "
-                "on with the same budget, rows, batch size and number of steps, or begin anew"
+                f"{self._resumed.parent} was made with {spent}, this run has {self._account}: "
+                "resume with the same budget, rows, batch size and number of steps, or start again"
             )
 
     def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
-        """The usual optimizer, which is given clipped and noised gradients."""
+        """The usual optimizer, with clipped and noised gradients."""
         from opacus.grad_sample import GradSampleHooks
         from opacus.optimizers import DPOptimizer
 
@@ -201,7 +201,7 @@ class PrivateTrainer(TransferTrainer):
         return self.optimizer
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
-        """Train, and take the hooks of opacus off the model again."""
+        """Train, then remove the hooks of opacus from the model."""
         try:
             with warnings.catch_warnings():  # the first layer reads frozen embeddings
                 warnings.filterwarnings("ignore", message="Full backward hook is firing")
@@ -213,7 +213,7 @@ class PrivateTrainer(TransferTrainer):
 
     @property
     def spent_epsilon(self) -> float:
-        """What the steps so far have spent of the budget; 0 before the first."""
+        """The part of the privacy budget spent so far; 0 before the first step."""
         from opacus.accountants import RDPAccountant
 
         if not self.state.global_step:
@@ -227,7 +227,7 @@ class PrivateTrainer(TransferTrainer):
     def evaluate_transfer(
         self, *, source: Mapping[str, Dataset], targets: Mapping[str, Dataset]
     ) -> TransferReport:
-        """Scores, and beside the costs what was spent: ``epsilon``, ``delta``."""
+        """Scores, with the privacy budget spent (``epsilon``, ``delta``) among the costs."""
         report = super().evaluate_transfer(source=source, targets=targets)
         spent = {
             "epsilon": self.spent_epsilon,
@@ -239,7 +239,7 @@ class PrivateTrainer(TransferTrainer):
 
 
 class _PrivateSteps(TrainerCallback):
-    """What opacus needs around a step of ``Trainer``."""
+    """The callbacks that opacus needs around a step of ``Trainer``."""
 
     def __init__(self, trainer: PrivateTrainer) -> None:
         self.trainer = trainer
@@ -249,13 +249,13 @@ class _PrivateSteps(TrainerCallback):
         self.trainer.batches.set_epoch(int(state.epoch))
 
     def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Refuse gradients that are not those of rows, and draw the noise of this step alone."""
+        """Refuse gradients that are not per row, and seed the noise of this step."""
         params = kwargs["optimizer"].param_groups[0]["params"]
         sizes = {len(p.grad_sample) for p in params if p.grad_sample is not None}
         if len(sizes) > 1 or any(p.grad_sample is None for p in params):
             raise ConfigError(
-                f"opacus finds no gradient by row in this model (sizes {sorted(sizes)}); expected "
-                "layers that keep the rows of a batch apart: give --adapter lora, or another model"
+                f"opacus finds no per-row gradient in this model (sizes {sorted(sizes)}); expected "
+                "layers that keep the rows of a batch apart: use --adapter lora, or another model"
             )
         seed = self.trainer.noise_seed
         words = np.random.SeedSequence(None if seed is None else [seed, state.global_step, 1])
@@ -263,12 +263,12 @@ class _PrivateSteps(TrainerCallback):
         self.trainer._noise.manual_seed(fresh % 2**63)
 
     def on_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """``Trainer`` clears the gradients of the model and knows nothing of those of rows."""
+        """Clear the per-row gradients, which ``Trainer`` does not know about."""
         kwargs["optimizer"].zero_grad()
 
 
 def _check(args: TransferArguments, kwargs: Mapping[str, Any]) -> None:
-    """Refuse what looks at private rows outside the account, or mixes rows in a gradient."""
+    """Refuse settings that read private rows unaccounted for, or mix rows in a gradient."""
     problems = {
         "expected --adapter lora, or none for the head alone": (
             args.adapter not in (None, *_ADAPTERS)
@@ -277,11 +277,11 @@ def _check(args: TransferArguments, kwargs: Mapping[str, Any]) -> None:
         "--gradient_accumulation_steps must be 1: a larger batch is a larger batch size": (
             args.gradient_accumulation_steps != 1
         ),
-        "one process on one device only, for noise and account of several do not add up; got "
-        f"{max(args.world_size, args.n_gpu)}: start it by python, with one CUDA_VISIBLE_DEVICES": (
+        "one process on one device only: the noise and accounting of several do not add up; got "
+        f"{max(args.world_size, args.n_gpu)}: start it with python and one CUDA_VISIBLE_DEVICES": (
             args.world_size != 1 or args.n_gpu > 1
         ),
-        "--selection must be last or average: validation rows are outside the account": (
+        "--selection must be last or average: validation rows are not accounted for": (
             args.selection not in ("last", "average")
         ),
         "--class_weights auto counts private labels; give numbers": args.class_weights == "auto",
@@ -297,4 +297,4 @@ def _check_rows(rows: Any) -> None:
     """Every row must be labelled: the loss is divided by the labels of a batch."""
     labels = np.asarray(rows["labels"][:])
     if (labels == IGNORE_INDEX).any() or "soft_labels" in rows.column_names:
-        raise ConfigError("private fine-tuning needs a label in each row; some rows have none")
+        raise ConfigError("private fine-tuning needs a label for each row; some rows have none")

@@ -1,4 +1,4 @@
-"""``PushingTrainer``: transformers' hub flags, with this package's checks and one commit a push."""
+"""``PushingTrainer``: the hub flags of transformers, with our checks and one commit per push."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ __all__ = ["PushingTrainer", "push_run"]
 
 logger = logging.getLogger(__name__)
 
-# What a checkpoint adds to the model it holds: it is pushed with ``hub_strategy="checkpoint"``.
 _PICKLED_ARGUMENTS = "training_args.bin"
+# The model in a checkpoint; its other files are pushed with ``hub_strategy="checkpoint"`` only.
 _MODEL_FILES = (
     "config.json", "model*.safetensors", "model.safetensors.index.json", "adapter_*", "vocab*",
     "tokenizer*", "special_tokens_map.json", "added_tokens.json", "merges.txt", "*.model",
@@ -34,19 +34,19 @@ _MODEL_FILES = (
 
 
 class PushingTrainer(Trainer):
-    """A ``Trainer`` that pushes by ``push_folder``: the flags are those of transformers.
+    """A ``Trainer`` that pushes with ``push_folder``, under the flags of transformers.
 
     ``push_to_hub``, ``hub_model_id``, ``hub_private_repo``, ``hub_strategy``, ``hub_revision``,
-    ``hub_always_push`` and ``hub_token`` mean what they mean there. What differs:
+    ``hub_always_push`` and ``hub_token`` mean the same as there. The differences:
 
-    - What would stop the last push stops the run before its first step: no network, no token, no
-      permission, another label space (``args.hub_replace_labels`` allows it).
-    - A push while the run goes on (a checkpoint, ``save_model``) that fails is logged; the run and
-      its results go on. ``push_to_hub()`` raises.
-    - The token is not among the arguments: ``Trainer`` pickles those into every saved folder.
-    - The card is what lies in the folder as ``README.md``; none is drafted over it.
-    - Pushes of checkpoints are complete models, and nothing pickled but the state of the run that
-      ``hub_strategy="checkpoint"`` asks for.
+    - Problems that would make the last push fail stop the run before its first step: no network, no
+      token, no permission, a different label space (allowed by ``args.hub_replace_labels``).
+    - A push that fails during the run (of a checkpoint, or in ``save_model``) is logged, and the
+      run continues. ``push_to_hub()`` raises.
+    - The token is not kept in the arguments: ``Trainer`` pickles those into every saved folder.
+    - The model card is the ``README.md`` in the folder; it is not overwritten by a draft.
+    - A pushed checkpoint is a complete model. Nothing pickled is pushed, except the state of the
+      run with ``hub_strategy="checkpoint"``.
     """
 
     hub_model_id: Any  # a str from init_hf_repo on
@@ -73,7 +73,7 @@ class PushingTrainer(Trainer):
         return None if replaces else getattr(self, "label_space", None)
 
     def init_hf_repo(self, token: str | None = None, private: bool | None = None) -> None:
-        """Make the repository, or say before any work why it cannot be pushed to."""
+        """Create the repository, or raise before any work if it cannot be pushed to."""
         if not self.is_world_process_zero():
             return
         self.hub_model_id = prepare_repo(
@@ -85,7 +85,7 @@ class PushingTrainer(Trainer):
         )
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        """Save, and push as well with ``push_to_hub``; the results are not lost if that fails."""
+        """Save, and with ``push_to_hub`` also push; a push that fails is only logged."""
         super().save_model(output_dir, _internal_call=True)
         if self.args.push_to_hub and not _internal_call:
             try:
@@ -107,9 +107,9 @@ class PushingTrainer(Trainer):
         Args:
             commit_message: First line of the commit.
             blocking: Whether to wait until it is done.
-            token: Instead of ``hub_token``.
-            revision: Instead of ``hub_revision``.
-            private: Instead of ``hub_private_repo``; only for a new repository.
+            token: Overrides ``hub_token``.
+            revision: Overrides ``hub_revision``.
+            private: Overrides ``hub_private_repo``; only for a new repository.
             **kwargs: Passed to ``create_model_card``.
 
         Returns:
@@ -130,7 +130,7 @@ class PushingTrainer(Trainer):
         )
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
-        """Keep the ``README.md`` that lies in ``output_dir``."""
+        """Do nothing: the ``README.md`` in ``output_dir`` is the model card."""
 
     def _push_output_dir(
         self,
@@ -177,7 +177,7 @@ class PushingTrainer(Trainer):
             last.jobs.append(job)
 
     def _stage(self, checkpoint: Path) -> Path:
-        """A copy that stays while it is pushed: the run may delete the checkpoint meanwhile."""
+        """Copy a checkpoint for the push: the run may delete the original in the meantime."""
         staged = Path(tempfile.mkdtemp(prefix="_push-", dir=self.args.output_dir))
         model = staged / "model"
         model.mkdir()
@@ -218,13 +218,13 @@ class PushingTrainer(Trainer):
                     **common,
                 )
         except XlingualError as error:
-            logger.warning("the checkpoint is not pushed, and the run goes on: %s", error)
+            logger.warning("the checkpoint is not pushed, and the run continues: %s", error)
         finally:
             shutil.rmtree(staged, ignore_errors=True)
 
 
 def _in_background(function: Any) -> Any:
-    """The function, run after all that was put in the background before."""
+    """A function that runs the given one in the background, after all earlier ones."""
 
     def start(*args: Any, **kwargs: Any) -> Future[Any]:
         return _BACKGROUND.run_as_future(function, *args, **kwargs)
@@ -232,14 +232,14 @@ def _in_background(function: Any) -> Any:
     return start
 
 
-_BACKGROUND = HfApi()  # it has one thread, so pushes come in the order they were asked for
+_BACKGROUND = HfApi()  # it has one thread, so pushes keep their order
 
 
 def push_run(args: TrainingArguments) -> CommitInfo | None:
     """Push the folder of a run of several stages, from the main process.
 
-    Its trainers belong to the stages and have folders of their own; what is pushed is the folder
-    of the run, with the model that was kept, its card and its results.
+    The trainers of the stages have their own folders; the folder of the run, which is pushed, has
+    the model that was kept, its card and its results.
 
     Args:
         args: The run's arguments: ``output_dir`` and ``hub_*``.

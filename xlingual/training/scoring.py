@@ -1,4 +1,4 @@
-"""From a ``Trainer`` and encoded rows to predictions in order, scores and costs."""
+"""A trainer's predictions in the order of the rows, its scores and its costs."""
 
 from __future__ import annotations
 
@@ -19,10 +19,7 @@ __all__ = ["predict_in_order", "quick_scores", "training_costs"]
 
 
 def predict_in_order(trainer: Trainer, encoded: Dataset, *, task: Task) -> LabelPredictions:
-    """Predict encoded rows and give the results in the order of the rows.
-
-    Rows are read longest first.
-    """
+    """Predict encoded rows, longest first, and return the results in the order of the rows."""
     order = longest_first(encoded["length"][:])
     place = np.argsort(order)
     metrics, trainer.compute_metrics = trainer.compute_metrics, None  # rows may have no labels
@@ -41,18 +38,18 @@ def predict_in_order(trainer: Trainer, encoded: Dataset, *, task: Task) -> Label
 def quick_scores(
     prediction: EvalPrediction, *, task: Task, label_space: LabelSpace
 ) -> dict[str, float]:
-    """Accuracy and macro-F1, for evaluations while training; the report has the rest."""
+    """Accuracy and macro-F1, for evaluation during training; the report has all scores."""
     scores = multi_label_scores if task.name == "multi_label" else classification_scores
-    everything = scores(
+    all_scores = scores(
         references=np.asarray(prediction.label_ids),
         predictions=task.decide(np.asarray(prediction.predictions)),
         label_names=label_space.names,
     )
-    return {name: everything[name] for name in ("accuracy", "macro_f1")}
+    return {name: all_scores[name] for name in ("accuracy", "macro_f1")}
 
 
 def training_costs(trainer: Trainer) -> dict[str, float]:
-    """Training time and speed, parameters, and the largest memory the process has taken."""
+    """Training time and speed, parameters, and peak memory."""
     model: Any = trainer.model
     last = next((log for log in trainer.state.log_history[::-1] if "train_runtime" in log), {})
     kept = ("train_runtime", "train_samples_per_second")

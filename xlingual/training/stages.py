@@ -1,4 +1,4 @@
-"""``Stages``: a run that trains more than one model, each in a folder of its own."""
+"""``Stages``: a run that trains more than one model, each in its own folder."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ logger = logging.getLogger(__name__)
 
 
 class Stages:
-    """The trainings of one run: one encoder, one task, and the same settings but for few.
+    """The training stages of one run: one encoder, one task, and mostly the same settings.
 
     ``stages.fit`` is the ``fit`` that ``self_train`` and ``adapt_source_free`` call.
 
     Args:
-        model_args: The encoder that a stage starts from, where it is told no other.
+        model_args: The encoder that a stage starts from by default.
         args: The settings of the run.
         data: Task, label names, and the sets that are evaluated while training.
     """
@@ -60,20 +60,20 @@ class Stages:
         freeze_output_layer: bool = False,
         **settings: Any,
     ) -> TransferTrainer:
-        """Train a model on rows, or take the one that is ready for this stage.
+        """Train a model on rows, or load one that is trained already.
 
         Args:
-            stage: Names its folder in that of the run. None: it is the run's only training and has
-                the run's folder.
-            rows: What it is trained on.
+            stage: Name of its folder inside the run's folder. None: the run's only training, which
+                uses the run's folder.
+            rows: The training rows.
             encoder: Folder of another encoder to start from.
-            ready: Folder or hub id of a trained model that is taken as it is.
-            after: The model of an earlier stage to go on from.
+            ready: Folder or hub id of a trained model to use as it is.
+            after: The model of an earlier stage to continue from.
             loss: Added to the task's loss.
             label_space: Label names other than those of the data; nothing is then evaluated while
                 training.
-            freeze_output_layer: Train the encoder under the output layer as it is.
-            **settings: Fields of ``TransferArguments``, for what the user has left open.
+            freeze_output_layer: Train the encoder and leave the output layer as it is.
+            **settings: Fields of ``TransferArguments``, used where the user has set nothing.
 
         Returns:
             The trained model.
@@ -85,7 +85,7 @@ class Stages:
         names = label_space or self.data.label_space
         args = self.args.for_stage(stage, **settings)
         if stage is not None and args.target_share and rows.unique("domain") == [SOURCE]:
-            logger.info("%s reads the source alone: --target_share is for the other stages", stage)
+            logger.info("%s trains on the source only, without --target_share", stage)
             args.target_share = None
         if ready:
             args.adapter = "none"
@@ -112,7 +112,7 @@ class Stages:
         return trainer
 
     def take(self, model: str | PreTrainedModel | None = None) -> TransferTrainer:
-        """A trained model that no stage trains further, to predict with or to be kept.
+        """Load a trained model that no stage trains further, to predict with or to keep.
 
         Args:
             model: Loaded, a folder or a hub id; None: the model of the run.
@@ -133,7 +133,7 @@ class Stages:
         return trainer
 
     def features(self, trainer: TransferTrainer, rows: Dataset) -> NDArray[np.float32]:
-        """The features of rows that a model's output layer reads, ``(rows, hidden)``."""
+        """The inputs of a model's output layer for rows, shape ``(rows, hidden)``."""
         return extract_features(
             trainer.model,
             rows,
@@ -144,7 +144,7 @@ class Stages:
         )
 
     def folder(self, stage: str) -> str:
-        """The folder of a stage that trains in another way, made or refused as those of ``fit``."""
+        """The folder of a stage that trains in another way, with the same checks as in ``fit``."""
         args = self.args.for_stage(stage)
         prepare_output_dir(args)
         return str(args.output_dir)
@@ -163,7 +163,7 @@ class Stages:
     def _start(
         self, encoder: str | None, ready: str | None, after: TransferTrainer | None
     ) -> tuple[str | None, str | None]:
-        """Path and revision that a stage is loaded from: of a model that was taken, its own."""
+        """Path and revision to load a stage from; a model that was taken is loaded again."""
         if ready or encoder:
             return ready or encoder, None
         if after is not None and after in self._taken:

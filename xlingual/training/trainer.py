@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -48,7 +48,7 @@ __all__ = ["TransferTrainer"]
 
 
 class TransferTrainer(WholeEvaluation, CheckpointingTrainer):
-    r"""Fine-tunes an encoder on source (and target) rows; everything else is ``Trainer``'s.
+    r"""Fine-tunes an encoder on source (and target) rows; the rest is that of ``Trainer``.
 
     Data sets are given as text: ``Dataset`` in canonical columns (``text``, ``label``, ...), or
     already encoded. The loss is computed from the logits,
@@ -80,7 +80,7 @@ class TransferTrainer(WholeEvaluation, CheckpointingTrainer):
 
     train_dataset: Any
 
-    # The loss is ours and already divided by all labelled rows of the step.
+    # The loss is computed here, already divided by the number of labelled rows of the step.
     loss_is_scaled_for_ga = True
 
     def __init__(
@@ -102,11 +102,11 @@ class TransferTrainer(WholeEvaluation, CheckpointingTrainer):
         **kwargs: Any,
     ) -> None:
         args = args if args is not None else TransferArguments(output_dir="xlingual-output")
-        self.args = args = copy.copy(args)  # the presets filled in below are this run's own
+        self.args = args = copy.copy(args)  # presets are filled in for this run only
         self.task = get_task(task) if isinstance(task, str) else task
         self.train_sampler: TransferSampler | None = None
         self._last_batch = (-1, 0)
-        set_seed(args.seed)  # the head's first weights are part of what a seed decides
+        set_seed(args.seed)  # for the initial weights of the head, too
         loaded = model_with_head(
             model,
             task=self.task,
@@ -124,20 +124,12 @@ class TransferTrainer(WholeEvaluation, CheckpointingTrainer):
             max_length=args.max_length,
             takes_pairs=self.task.name == "pair",
         )
-        self.loss_parts = LossParts()
-        callbacks = [*(callbacks or []), SetEpoch(self), self.loss_parts]
-        self.average = WeightAverage()
-        if args.selection == "average":
-            callbacks.append(AverageWeights(self, self.average))
         if args.selection_language is not None:
             args.metric_for_best_model = selection_metric(args, eval_dataset, task=self.task)
-            if args.early_stopping_patience is not None:
-                callbacks.append(EarlyStoppingCallback(args.early_stopping_patience))
         num_rows = len(train_dataset or ())
         trained = adapted_model(loaded, args, task=self.task, num_rows=num_rows)
-        if args.propagate_embeddings:
-            table: Any = loaded.model.get_input_embeddings().weight
-            callbacks.append(PropagateEmbeddings(self, table))
+        self.loss_parts, self.average = LossParts(), WeightAverage()
+        callbacks = [*(callbacks or []), *self._own_callbacks(args, loaded.model)]
         self.objective = make_objective(
             trained,
             args,
@@ -165,6 +157,19 @@ class TransferTrainer(WholeEvaluation, CheckpointingTrainer):
             **kwargs,
         )
 
+    def _own_callbacks(
+        self, args: TransferArguments, model: PreTrainedModel
+    ) -> Iterator[TrainerCallback]:
+        yield SetEpoch(self)
+        yield self.loss_parts
+        if args.selection == "average":
+            yield AverageWeights(self, self.average)
+        if args.selection_language is not None and args.early_stopping_patience is not None:
+            yield EarlyStoppingCallback(args.early_stopping_patience)
+        if args.propagate_embeddings:
+            table: Any = model.get_input_embeddings().weight
+            yield PropagateEmbeddings(self, table)
+
     def _encoded(self, dataset: Dataset | None) -> Dataset | None:
         if dataset is None or "input_ids" in dataset.column_names:
             return dataset
@@ -185,7 +190,7 @@ class TransferTrainer(WholeEvaluation, CheckpointingTrainer):
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> torch.Tensor | tuple[torch.Tensor, Any]:
-        """The weighted mean of the row losses over all labelled rows of the step, and the rest."""
+        """The weighted sum of row losses over the step's labelled rows, plus the transfer loss."""
         batch = self.objective(
             model,
             inputs,
@@ -193,7 +198,7 @@ class TransferTrainer(WholeEvaluation, CheckpointingTrainer):
             progress=self.state.global_step / max(1, self.state.max_steps),
         )
         if model.training and num_items_in_batch is not None:
-            # The count is that of all processes, over which the gradients are averaged again.
+            # The count covers all processes, and gradients are averaged over processes once more.
             task = batch.task * self.accelerator.num_processes / num_items_in_batch
             num_batches = self.current_gradient_accumulation_steps
             loss = task + batch.transfer / num_batches
@@ -205,13 +210,13 @@ class TransferTrainer(WholeEvaluation, CheckpointingTrainer):
         return (loss, batch.outputs) if return_outputs else loss
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Log, and beside the training loss its parts."""
+        """Log, adding its parts to the training loss."""
         if "loss" in logs:
             logs |= self.loss_parts.take_means(self.accelerator)
         super().log(logs, start_time)
 
     def _batch_number(self) -> int:
-        """Counts batches over accumulation and processes; the same after a resume."""
+        """Number of the batch, over accumulation and processes; the same after a resume."""
         step = self.state.global_step
         last, micro_step = self._last_batch
         self._last_batch = (step, micro_step + 1 if last == step else 0)
@@ -252,7 +257,7 @@ class TransferTrainer(WholeEvaluation, CheckpointingTrainer):
         return self.train_sampler
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
-        """AdamW, with learning rates of their own for embeddings, layers and head where set."""
+        """AdamW, with separate learning rates for embeddings, layers and head if set."""
         args = self.args
         rates = (args.head_learning_rate, args.embedding_learning_rate)
         if self.optimizer is not None or (rates == (None, None) and args.layer_decay == 1.0):
@@ -272,11 +277,11 @@ class TransferTrainer(WholeEvaluation, CheckpointingTrainer):
         return self.optimizer
 
     def start_from(self, other: TransferTrainer) -> None:
-        """Go on from what another trainer has learnt; a head of other labels starts anew."""
+        """Continue from the weights of another trainer; a head with other labels stays new."""
         copy_weights(other.model, self.model, head=self.label_space == other.label_space)
 
     def predict_labels(self, dataset: Dataset) -> LabelPredictions:
-        """Predict a set of rows, given as text or encoded, in the order they are in."""
+        """Predict rows, given as text or encoded, in their order."""
         encoded: Any = self._encoded(dataset)
         return predict_in_order(self, encoded, task=self.task)
 

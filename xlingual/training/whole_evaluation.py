@@ -1,4 +1,4 @@
-"""Evaluation and prediction of every row, whatever the batches of training leave out."""
+"""Evaluation and prediction of every row, even if training drops incomplete batches."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["WholeEvaluation"]
 
 
 class WholeEvaluation(Trainer):
-    """A ``Trainer`` whose ``dataloader_drop_last`` is for training alone."""
+    """A ``Trainer`` whose ``dataloader_drop_last`` applies to training only."""
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
         """Batches of every row of an evaluation set."""
@@ -20,7 +20,7 @@ class WholeEvaluation(Trainer):
             return super().get_eval_dataloader(eval_dataset)
 
     def get_test_dataloader(self, test_dataset: Any) -> Any:
-        """Batches of every row that is to be predicted."""
+        """Batches of every row to predict."""
         with self._every_row():
             return super().get_test_dataloader(test_dataset)
 

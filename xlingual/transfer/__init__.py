@@ -1,6 +1,6 @@
-"""Transfer methods: one method, one file, in the folder of the seam that it acts at.
+"""Transfer methods: one file per method, in the folder of the seam where it acts.
 
-Each acts at one place of training: the data (``Dataset -> Dataset``), the model
+Each method acts on one part of training: the data (``Dataset -> Dataset``), the model
 (``model -> model``), the loss, or the loop (it trains more than once).
 """
 

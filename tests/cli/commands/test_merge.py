@@ -88,7 +88,7 @@ def refused(folders: Path, name: str, error: type[Exception], match: str) -> Non
 
 def test_folders_that_are_no_adapters(folders):
     refused(folders, "base", ModelLoadError, "is a full model already; expected a folder with")
-    refused(folders, "nowhere", ModelLoadError, "is no adapter")
+    refused(folders, "nowhere", ModelLoadError, "is not an adapter")
     path = folders / "alone" / "adapter_model.safetensors"
     path.rename(path.with_suffix(".bin"))
     refused(folders, "alone", ModelLoadError, "pickled weights are refused")
@@ -104,7 +104,7 @@ def test_a_base_of_another_revision(folders):
     state = load_file(path)
     name = next(name for name in state if "layer.0.attention.self.query.weight" in name)
     save_file({**state, name: state[name] * 1.01}, path, metadata={"format": "pt"})
-    refused(folders, "apart", ModelLoadError, "is another revision than the one")
+    refused(folders, "apart", ModelLoadError, "is not the revision")
 
 
 def test_a_base_of_another_layout(folders, encoders):
@@ -143,10 +143,10 @@ def test_an_output_below_a_file(folders):
 
 def test_a_merge_that_fails_leaves_nothing(folders, monkeypatch):
     def differs(*arguments, **keywords):
-        raise SaveError("does not answer as the one in memory")
+        raise SaveError("predicts differently from the one in memory")
 
     monkeypatch.setattr(merging_module, "check_read_back", differs)
-    refused(folders, "alone", SaveError, "does not answer")
+    refused(folders, "alone", SaveError, "predicts differently")
 
 
 def test_help(capsys):

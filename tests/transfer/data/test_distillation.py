@@ -90,7 +90,7 @@ def test_a_teacher_of_nan_is_refused():
 
 @pytest.mark.parametrize("weights", [[1.0], [1.0, 0.0], [1.0, float("nan")], [1.0, -1.0]])
 def test_weights_that_mean_nothing(weights):
-    with pytest.raises(ConfigError, match="2 teachers needs as many weights above 0"):
+    with pytest.raises(ConfigError, match="2 teachers needs one weight above 0 for each"):
         TeacherEnsemble(
             {"a": FIRST, "b": SECOND}, task="sequence", label_space=SPACE, weights=weights
         )

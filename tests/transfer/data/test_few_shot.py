@@ -114,5 +114,5 @@ def test_rows_without_a_label_column() -> None:
 
 def test_several_labels_a_row_are_refused() -> None:
     dataset = Dataset.from_dict({"text": ["一", "二"], "labels": [["a", "b"], ["a"]]})
-    with pytest.raises(DataError, match="one label a row; got a list"):
+    with pytest.raises(DataError, match="one label per row; got a list"):
         sample_few_shot(dataset, shots_per_label=1, label_column="labels")

@@ -117,7 +117,7 @@ def test_the_data_of_all_tasks_and_of_one(english):
     everything = heads.as_one_task(data)
     assert everything.label_space == heads.label_space
     assert everything.source_train == data.source_train
-    assert everything.selection_sets() == {}, "no one score is the best for all tasks"
+    assert everything.selection_sets() == {}, "no single score is the best for all tasks"
     topic, sentiment = heads.data_of("topic", data), heads.data_of("sentiment", data)
     assert topic.label_space == SPACES["topic"]
     assert list(topic.evaluation_sets("source_validation")) == ["en"]

@@ -88,7 +88,7 @@ def test_an_unsure_teacher_is_kept():
     result = self_train(fits, teacher, SOURCE, UNLABELED)
     assert result.learner is teacher
     assert fits.names == []
-    assert "sure of 0 rows" in result.stopped
+    assert "confident of only 0 rows" in result.stopped
 
 
 def test_two_teachers_must_agree():
@@ -116,7 +116,7 @@ def test_rows_of_several_labels_keep_the_teacher(caplog) -> None:
     several = FixedLearner(np.full((len(UNLABELED), 2), 0.9))
     result = self_train(Fits(), several, SOURCE, UNLABELED)
     assert result.learner is several
-    assert result.stopped == "it is for one label a row"
+    assert result.stopped == "it needs one label per row"
     assert "self-training is left out" in caplog.text
 
 

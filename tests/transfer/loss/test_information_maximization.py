@@ -88,5 +88,5 @@ def test_a_prior_that_is_none(prior):
 
 def test_multi_label_is_refused():
     batch = make_batch(labels=torch.zeros(9, NUM_LABELS))
-    with pytest.raises(ConfigError, match="one label a row"):
+    with pytest.raises(ConfigError, match="one label per row"):
         built()(batch)

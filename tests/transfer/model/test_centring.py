@@ -72,7 +72,7 @@ def test_bad_input_is_refused() -> None:
         language_offset(rows, np.full((4, 3), np.nan))
     with pytest.raises(DataError, match="at least one row"):
         language_offset(rows, np.zeros((0, 3)))
-    with pytest.raises(DataError, match="both sides or of neither"):
+    with pytest.raises(DataError, match="both sides or for neither"):
         language_offset(rows, rows, source_probs=probs)
     with pytest.raises(DataError, match="for each of 4 rows"):
         language_offset(rows, rows, source_probs=probs[:3], target_probs=probs)

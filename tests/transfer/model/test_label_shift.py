@@ -148,7 +148,7 @@ def test_bad_input_is_refused(source) -> None:
         correct_label_shift(**good, method="rlls")
     with pytest.raises(DataError, match="not on logits"):
         correct_label_shift(**{**good, "target_probs": source[0] * 5})
-    with pytest.raises(DataError, match="as many labels"):
+    with pytest.raises(DataError, match="the same number of labels"):
         correct_label_shift(
             **{**good, "target_probs": source[0][:, :2] / source[0][:, :2].sum(1)[:, None]}
         )

@@ -1,1 +1,1 @@
-"""Methods at the data seam: a data set in, a data set out."""
+"""Methods at the data seam: they take a data set and return one."""

@@ -28,17 +28,17 @@ def label_bitext(
 ) -> Dataset:
     """Target sentences with the soft labels that a teacher gave to their translations.
 
-    The teacher is on home ground: it reads the language of its labels, so the student's errors in
-    the target language are corrected by something that does not share them (Eisenschlos et al.
-    2019, MultiFiT; Wu and Dredze 2020).
+    The teacher reads the language it was trained in, so the student's errors in the target language
+    are corrected by a model that does not share them (Eisenschlos et al. 2019, MultiFiT; Wu and
+    Dredze 2020).
 
     Args:
         teacher: Trained on the source.
         bitext: Clean pairs, or columns ``source_text`` and ``target_text``.
-        confidence_threshold: Pairs that the teacher is less sure of are left out; general bitext
-            is far from the task, and most of it says nothing about the labels.
-        num_rows: Keep at most so many of the pairs.
-        balance: Take the classes in equal parts; the prior of unrelated sentences is noise.
+        confidence_threshold: Pairs that the teacher is less confident of are left out; general
+            bitext is far from the task, and most of it says nothing about the labels.
+        num_rows: Keep at most this many pairs.
+        balance: Take equal numbers of each class; the prior of unrelated sentences is noise.
         seed: Seed of the sample.
 
     Returns:
@@ -46,7 +46,7 @@ def label_bitext(
 
     Raises:
         ConfigError: The teacher reads pairs of sentences.
-        DataError: A column is missing, or the teacher is sure of no pair.
+        DataError: A column is missing, or the teacher is confident of no pair.
     """
     if getattr(getattr(teacher, "task", None), "name", "sequence") == "pair":
         raise ConfigError(
@@ -66,15 +66,15 @@ def label_bitext(
     confident = np.flatnonzero(probs.max(axis=1) >= confidence_threshold)
     if not len(confident):
         raise DataError(
-            f"the teacher is sure (>= {confidence_threshold}) of no pair of the bitext; lower "
-            "confidence_threshold, or give pairs that are nearer to the task"
+            f"the teacher is confident (>= {confidence_threshold}) of no pair of the bitext; lower "
+            "confidence_threshold, or give pairs that are closer to the task"
         )
     chosen = _balanced(probs, confident, num_rows, generator) if balance else confident
     if num_rows is not None and len(chosen) > num_rows:
         chosen = generator.choice(chosen, num_rows, replace=False)
     chosen = np.sort(chosen)
     logger.info(
-        "bitext: the teacher is sure of %d of %d pairs, %d are used; prior %s",
+        "bitext: the teacher is confident of %d of %d pairs, %d are used; prior %s",
         len(confident), len(bitext), len(chosen), predicted_prior(probs[chosen]).round(2).tolist(),
     )  # fmt: skip
     rows = Dataset.from_dict({"text": bitext.select(chosen)["target_text"][:]})
@@ -84,7 +84,7 @@ def label_bitext(
 def _balanced(
     probs: np.ndarray, rows: np.ndarray, num_rows: int | None, generator: np.random.Generator
 ) -> np.ndarray:
-    """As many rows of each predicted class as the rarest one has, but a tenth of all at least."""
+    """As many rows of each predicted class as the rarest has, or a tenth of an equal share."""
     predicted = probs[rows].argmax(axis=1)
     groups = [rows[predicted == label] for label in range(probs.shape[1])]
     smallest = min(len(group) for group in groups)

@@ -1,4 +1,4 @@
-"""Co-training: the encoder labels target text, the words of that text correct the encoder."""
+"""Co-training: the encoder labels target text, and the n-grams of that text correct the encoder."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ logger = logging.getLogger(__name__)
 def co_trained_rows(teacher: Learner, unlabeled: Dataset | ReadOnce) -> Dataset | None:
     """Target rows with the labels of ``co_train_labels``, to train the zero-shot model further on.
 
-    The student goes on from the zero-shot model, and on the target alone: one that starts anew ends
-    as high, but no longer knows the source.
+    The student continues from the zero-shot model, on target rows alone: one that starts from the
+    encoder scores as high, but no longer knows the source.
 
     Args:
         teacher: The zero-shot model.
         unlabeled: Target text; a label column in it is never read.
 
     Returns:
-        Rows with ``text`` and ``label``; None where the labels are refused.
+        Rows with ``text`` and ``label``; None if the labels are refused.
     """
     text = ReadOnce.of(unlabeled)
     found = co_train_labels(text.predicted_by(teacher).probs, text.rows)
@@ -48,17 +48,16 @@ def co_trained_rows(teacher: Learner, unlabeled: Dataset | ReadOnce) -> Dataset 
 def co_train_head(
     head: LinearMap, features: ArrayLike, unlabeled: Dataset, *, strength: float = 1e-2
 ) -> LinearMap:
-    """The same for a linear head on frozen features: its rounds of self-training come first.
+    """Co-train a linear head on frozen features, after its rounds of self-training.
 
     Args:
         head: Fitted on source rows; reads the target zero-shot.
-        features: Of the target rows, shape ``(rows, hidden)``.
+        features: Features of the target rows, shape ``(rows, hidden)``.
         unlabeled: These rows; a label column in them is never read.
         strength: Inverse penalty of logistic regression, on standardised features.
 
     Returns:
-        A head fitted on the rows that their words have labelled; the self-trained one where these
-        labels are refused.
+        A head fitted on the labels by n-grams, or the self-trained one if these are refused.
     """
     rows = np.asarray(features, dtype=float)
     head = self_train_head(head, rows, strength=strength)

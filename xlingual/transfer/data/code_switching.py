@@ -39,12 +39,12 @@ def code_switch(
     seed: int = 0,
     text_columns: Sequence[str] | None = None,
 ) -> Dataset:
-    """Give rows a second view in which some words are in the target language.
+    """Add a second view to rows, in which some words are in the target language.
 
-    CoSDA-ML (Qin et al. 2020): a row is switched with ``sentence_probability``, in such a row each
-    word that the dictionary knows with ``token_probability``, to its most usual translation seven
-    times of ten and else to another one. Sentences keep their order of words. The view is for
-    ``ConsistencyLoss``; the row itself is not changed. Replacing most words does harm.
+    CoSDA-ML (Qin et al. 2020): a row is switched with ``sentence_probability``. In such a row each
+    word found in the dictionary is replaced with ``token_probability``, by its most usual
+    translation seven times out of ten and otherwise by another one. The word order stays. The view
+    is for ``ConsistencyLoss``; the row itself is not changed. Replacing most words does harm.
 
     Rows of the target domain, in a set from ``mix_domains``, get no view: call this after mixing.
 
@@ -53,10 +53,10 @@ def code_switch(
         dictionary: Lower-case source words with their translations, the most usual first; from
             ``word_translations(read_dictionary(path))``.
         sentence_probability: Share of the rows that are switched.
-        token_probability: Share of their words that are; 0.5 is the usual upper end.
-        num_copies: The rows are repeated so many times, each time with another view.
+        token_probability: Share of their words that are replaced; 0.5 is the usual upper end.
+        num_copies: How often the rows are repeated, each time with another view.
         seed: Seed of all draws.
-        text_columns: Columns to switch; None: ``text`` and ``text_pair``, where there.
+        text_columns: Columns to switch; None: ``text`` and, if present, ``text_pair``.
 
     Returns:
         The rows with ``view_text`` (and ``view_text_pair``), None in rows that are not switched.

@@ -1,4 +1,4 @@
-"""Distillation: the soft labels of one teacher, or of several fused by weights."""
+"""Distillation: the soft labels of one teacher, or the weighted mean of several."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _Answer(Protocol):
 
 
 class Teacher(Protocol):
-    """What a teacher must do; a ``Predictor`` does it, whatever its vocabulary."""
+    """The interface of a teacher; a ``Predictor`` has it, whatever its vocabulary."""
 
     label_names: tuple[str, ...]
 
@@ -42,11 +42,11 @@ def fuse_probs(probs: Sequence[NDArray], *, weights: Sequence[float] | None = No
 
     .. math:: q_{ic} = \sum_k w_k \, p^{(k)}_{ic} \Big/ \sum_k w_k
 
-    A mean of probabilities and not of logits: teachers of different sharpness would outvote each
-    other (You et al. 2017, learning from multiple teachers).
+    Probabilities are averaged and not logits: otherwise teachers with larger logits would outvote
+    the others (You et al. 2017, learning from multiple teachers).
 
     Args:
-        probs: Of each teacher, shape ``(rows, num_labels)``, one order of labels.
+        probs: Predictions of each teacher, shape ``(rows, num_labels)``, in one order of labels.
         weights: :math:`w_k`, above 0; None: equal.
 
     Raises:
@@ -56,7 +56,7 @@ def fuse_probs(probs: Sequence[NDArray], *, weights: Sequence[float] | None = No
     weights = [1.0] * len(probs) if weights is None else [float(w) for w in weights]
     if not probs or len(weights) != len(probs) or any(not 0 < w < math.inf for w in weights):
         raise ConfigError(
-            f"fusing {len(probs)} teachers needs as many weights above 0; got {weights}"
+            f"fusing {len(probs)} teachers needs one weight above 0 for each; got {weights}"
         )
     arrays = [np.asarray(part, dtype=float) for part in probs]
     for number, part in enumerate(arrays, start=1):
@@ -75,16 +75,16 @@ def fuse_probs(probs: Sequence[NDArray], *, weights: Sequence[float] | None = No
 
 
 class TeacherEnsemble:
-    """Several trained models that answer as one; a ``Learner`` for the methods that need one.
+    """Several trained models that predict as one; a ``Learner`` for the methods that need one.
 
     Teachers may have any architecture, vocabulary and order of labels: they read text, and their
     labels are matched by name.
 
     Args:
-        teachers: By the name under which errors speak of them, usually the folder.
+        teachers: Teachers by the name that errors use for them, usually the folder.
         task: ``"sequence"``, ``"pair"`` or ``"multi_label"``.
         label_space: The student's labels.
-        weights: Of the teachers in their order, above 0; None: equal.
+        weights: Weights of the teachers in their order, above 0; None: equal.
 
     Raises:
         LabelSpaceError: A teacher has other labels than the student.
@@ -115,10 +115,10 @@ class TeacherEnsemble:
                 )
 
     def predict_labels(self, dataset: Dataset) -> LabelPredictions:
-        """The fused probabilities of each row; the gold labels are not looked at.
+        """The fused probabilities of each row; gold labels are not read.
 
         Raises:
-            DataError: A teacher has no answer, or one that is not finite, for a row.
+            DataError: A teacher has no prediction for a row, or one that is not finite.
         """
         columns = [dataset[name][:] for name in self.task.text_columns]
         rows = columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
@@ -131,9 +131,9 @@ class TeacherEnsemble:
         return LabelPredictions(np.full_like(predictions, IGNORE_INDEX), predictions, probs)
 
     def teach(self, dataset: Dataset) -> Dataset:
-        """The rows with soft labels; a hard label that a row has is kept beside them.
+        """Add soft labels to rows; hard labels that they have are kept.
 
-        ``soft_label_weight`` of the arguments then decides between the two.
+        ``soft_label_weight`` of the arguments then weighs one against the other.
         """
         column = self.task.label_column
         taught = with_soft_labels(

@@ -1,4 +1,4 @@
-"""Few-shot sampling: k labelled target rows per label, some of them kept aside."""
+"""Few-shot sampling: k labelled target rows per label, some of them held out."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def sample_few_shot(
 
 
 def _rows_by_label(dataset: Dataset, label_column: str) -> dict[str, list[int]]:
-    """Positions of the rows of each label, whatever its spelling in different files."""
+    """Positions of the rows of each label, however different files spell it."""
     if label_column not in dataset.column_names:
         raise DataError(
             f"few-shot transfer needs the column {label_column!r}; the data set has "
@@ -88,8 +88,8 @@ def _rows_by_label(dataset: Dataset, label_column: str) -> dict[str, list[int]]:
     for row, label in enumerate(dataset[label_column]):
         if isinstance(label, list):
             raise DataError(
-                "few-shot transfer samples k rows of each label, so it needs one label a row; got "
-                f"a list of labels, {label}; for the multi_label task use the joint recipe"
+                "few-shot transfer samples k rows of each label, so it needs one label per row; "
+                f"got a list of labels, {label}; for the multi_label task use the joint recipe"
             )
         if label is not None:
             by_label[normalize_label(label)].append(row)

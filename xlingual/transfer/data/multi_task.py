@@ -40,15 +40,15 @@ def temper_sizes(
     .. math:: p_d = n_d^{1/T} \Big/ \sum_k n_k^{1/T}, \qquad
               m_d = \operatorname{round}\bigl(p_d \, \max_k n_k / p_k\bigr)
 
-    with :math:`n_d` the rows of set *d* and :math:`m_d \ge n_d` what is left of them after
-    repeating (Arivazhagan et al. 2019; *T* = 5 there, 1 to 3 with few sets). No row is lost: an
-    epoch goes once through the set that needs it least, and it is longer than before.
+    with :math:`n_d` the rows of set *d* and :math:`m_d \ge n_d` their number after repeating
+    (Arivazhagan et al. 2019; *T* = 5 there, 1 to 3 with few sets). No row is lost: an epoch covers
+    the set that is repeated least once, and is longer than before.
 
     Args:
         dataset: All sets in one, from ``mix_domains``.
         sampling_temperature: *T*: 1 leaves the sizes as they are, infinity makes them equal.
-        group_column: Says which set a row is of.
-        seed: Seed of which rows are repeated once more than others.
+        group_column: Column with the name of each row's set.
+        seed: Seed for choosing the rows that are repeated once more than others.
 
     Raises:
         ConfigError: The temperature is below 1.
@@ -79,16 +79,16 @@ def number_groups(dataset: Dataset, *, group_column: str = "domain_name") -> Dat
 
 @dataclass(frozen=True)
 class TaskHeads:
-    """An output layer for each task, all in one layer while they are trained.
+    """A head for each task, all in one output layer during training.
 
-    The output layer has a row for every label of every task, ``sentiment/positive`` and so on, and
-    the loss of a row is that over its own task's labels: its softmax does not see the others, so
-    this is a head for each task. In one layer, tasks share a batch and a forward pass, which is
-    safe under DDP and FSDP. :func:`save_task_folders` cuts them apart. What stands between encoder
-    and output layer (a pooler, the dense layer of ModernBERT) is shared.
+    The output layer has a row for every label of every task, ``sentiment/positive`` and so on. The
+    loss of a training row covers only its own task's labels: its softmax does not see the others,
+    so each task has its own head. In one layer, tasks share a batch and a forward pass, which is
+    safe under DDP and FSDP. :func:`save_task_folders` separates them. The layers between encoder
+    and output layer (a pooler, the dense layer of ModernBERT) are shared.
 
     Args:
-        label_spaces: The labels of each task by its name.
+        label_spaces: The labels of each task, by task name.
 
     Raises:
         ConfigError: There are fewer than two tasks.
@@ -111,29 +111,15 @@ class TaskHeads:
 
     @classmethod
     def from_data(cls, data: TransferData, args: TransferArguments) -> TaskHeads:
-        """The tasks of a run: the names in ``source_train``, each with the labels found there.
+        """The heads of a run: the names in ``source_train``, each with the labels found there.
 
         Raises:
-            ConfigError: What has no meaning for several heads was asked for, or a set of another
-                role has no task's name.
-            LabelSpaceError: A set has labels that its task's training rows do not.
+            ConfigError: A setting makes no sense with several heads, or a set of another role does
+                not have the name of a task.
+            LabelSpaceError: A set has labels that its task's training rows do not have.
         """
-        if data.task.label_column != "label" or args.adapter not in (None, "none"):
-            raise ConfigError(
-                "separate heads are for the tasks sequence and pair and for full fine-tuning; got "
-                f"--task {data.task.name} --adapter {args.adapter}"
-            )
-        if args.push_to_hub:
-            raise ConfigError(
-                "with separate heads every task has a folder: leave out --push_to_hub and push "
-                "those you want with xlingual push"
-            )
-        if args.selection_language is not None:
-            raise ConfigError(
-                "with separate heads --selection takes last or average: no one score is the best "
-                f"for all tasks; got {args.selection}"
-            )
-        args.adapter = "none"  # also where the model is large: its heads are cut out of a plain one
+        _check_settings(data.task, args)
+        args.adapter = "none"  # for large models too: heads are separated in a plain model
         spaces = {}
         for name in sorted(data.source_train):
             rows = [sets[name] for sets in (data.source_train, data.target_train) if name in sets]
@@ -156,7 +142,7 @@ class TaskHeads:
 
     @property
     def parts(self) -> dict[str, slice]:
-        """Which rows of the output layer are whose."""
+        """The rows of the output layer that belong to each task."""
         ends = np.cumsum([len(self.label_spaces[name]) for name in self._names]).tolist()
         begins = [0, *ends[:-1]]
         return {n: slice(b, e) for n, b, e in zip(self._names, begins, ends, strict=True)}
@@ -167,7 +153,7 @@ class TaskHeads:
         return replace(task, loss_per_row=partial(_loss_of_own_head, parts=parts))
 
     def join(self, dataset: Dataset) -> Dataset:
-        """Rows of a mixture with labels ``task/label``, by their ``domain_name``."""
+        """Turn the labels of a mixture into ``task/label``, by their ``domain_name``."""
         labels = [
             None if label is None else f"{name}/{label}"
             for name, label in zip(dataset["domain_name"], dataset["label"], strict=True)
@@ -176,9 +162,9 @@ class TaskHeads:
         return dataset.remove_columns("label").add_column("label", labels, feature=feature)
 
     def as_one_task(self, data: TransferData) -> TransferData:
-        """The data as that of one task with the labels of all.
+        """The data as one task with the labels of all.
 
-        Without the validation rows: no one score says how good several tasks are.
+        Validation rows are left out: no single score covers several tasks.
         """
         return replace(
             data,
@@ -212,6 +198,25 @@ class TaskHeads:
         return self.label_spaces[name].names
 
 
+def _check_settings(task: Task, args: TransferArguments) -> None:
+    """Refuse settings that make no sense with several heads."""
+    if task.label_column != "label" or args.adapter not in (None, "none"):
+        raise ConfigError(
+            "separate heads are for the tasks sequence and pair and for full fine-tuning; got "
+            f"--task {task.name} --adapter {args.adapter}"
+        )
+    if args.push_to_hub:
+        raise ConfigError(
+            "with separate heads every task has a folder: leave out --push_to_hub and push "
+            "those you want with xlingual push"
+        )
+    if args.selection_language is not None:
+        raise ConfigError(
+            "with separate heads --selection takes last or average: no single score is the best "
+            f"for all tasks; got {args.selection}"
+        )
+
+
 def _loss_of_own_head(
     logits: Tensor,
     labels: Tensor,
@@ -241,14 +246,14 @@ def _loss_of_own_head(
 def save_task_folders(
     trained: str | Path, heads: TaskHeads, output_dir: str | Path
 ) -> dict[str, Path]:
-    """Cut a model with all heads into one folder a task: the encoder and that task's own head.
+    """Split a model with all heads into a folder per task: the encoder and that task's head.
 
     Each folder loads with ``AutoModelForSequenceClassification`` and has its task's label names.
     Call it on one process.
 
     Args:
         trained: The folder that ``save_model`` wrote.
-        heads: Which rows of its output layer are whose.
+        heads: The heads in its output layer.
         output_dir: A folder is made in it for each task.
 
     Returns:

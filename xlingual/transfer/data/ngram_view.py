@@ -1,4 +1,4 @@
-"""A second view of unlabelled text: what its own n-grams say, learnt from a model's predictions."""
+"""A second view of unlabelled text: an n-gram classifier learnt from a model's predictions."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ Ids = NDArray[np.int64]
 
 
 class CoTrainedLabels(NamedTuple):
-    """Target rows and the labels that the words of the target give them.
+    """Target rows and the labels that the n-gram classifier gives them.
 
     Attributes:
-        rows: Numbers of the surest rows of every class, ascending.
+        rows: Numbers of the most confident rows of every class, ascending.
         labels: Their label ids.
         probs: Probabilities of all rows by the n-grams, shape ``(rows, num_labels)``; naive Bayes
-            is far too sure of itself, so only their order is worth anything.
-        refused: Why these labels must not be used; empty where they may.
+            is far overconfident, so only their order means anything.
+        refused: Why these labels must not be used; empty if they may.
     """
 
     rows: Ids
@@ -51,36 +51,37 @@ def co_train_labels(
     min_agreement: float = 2 / 3,
     min_rows_per_label: int = MIN_ROWS_PER_LABEL,
 ) -> CoTrainedLabels:
-    r"""Labels of target rows by their own words, learnt from what a zero-shot model is surest of.
+    r"""Label target rows by an n-gram classifier learnt from a zero-shot model's predictions.
 
-    An encoder that was fitted on English reads a Chinese text through what the two languages share;
-    what only Chinese says it misses, in row after row. A second view, naive Bayes over the n-grams
-    of the target text itself, is fitted on the rows that the first is surest of, in each class as
-    many as the first view's prior says. It does not know the first view's features, so their errors
-    are noise to it, while the words that come along with them (热情, 失望) are not. A student
-    trained on its labels gets both. After Blum and Mitchell (1998), and Wan (2009), who co-trained
-    an English and a Chinese view of the same reviews.
+    An encoder that was fine-tuned on English reads Chinese text through what the two languages
+    share, and misses what only Chinese expresses, in row after row. A second view, naive Bayes over
+    the n-grams of the target text itself, is fitted on the rows that the first is most confident
+    of, as many of each class as the first view's prior says. It does not know the first view's
+    features, so their errors are noise to it, while the words that go along with them (热情, 失望)
+    are not. A student trained on its labels gets both. After Blum and Mitchell (1998), and Wan
+    (2009), who co-trained an English and a Chinese view of the same reviews.
 
-    In each round the surest rows by the margin :math:`\log p_c - \max_{c' \ne c} \log p_{c'}` are
-    taken, the first time by the model, then by the n-grams themselves. The n-grams are those of 1
-    to 3 characters in scripts that put no spaces, else of 1 and 2 words; each counts once in a row.
+    Each round takes the rows with the largest margin
+    :math:`\log p_c - \max_{c' \ne c} \log p_{c'}`, first by the model, then by the n-grams
+    themselves. N-grams have 1 to 3 characters in scripts without spaces, else 1 or 2 words; each
+    counts once per row.
 
     Args:
-        probs: Of the zero-shot model on the target rows, shape ``(rows, num_labels)``.
+        probs: Predictions of the zero-shot model, shape ``(rows, num_labels)``.
         unlabeled: The target rows; a label column in them is never read.
-        rounds: Fits of the n-gram view.
-        share: Share of the rows that a fit uses, and of those whose labels are given.
+        rounds: How often the n-gram classifier is fitted.
+        share: Share of the rows that a fit uses, and of the rows that are labelled in the end.
         max_prior_shift: Labels that move a class's share of the rows by more are refused.
         min_agreement: So are labels that agree with the model's on fewer rows.
         min_rows_per_label: With fewer rows the n-grams of a class are too rare to be trusted: 300
             rows of two labels gained 5 points (reviews), 700 of seven lost 4 (topics).
 
     Returns:
-        The labels; ``refused`` says why not, where they show one of the signs of collapse.
+        The labels; ``refused`` says why if they show a sign of collapse.
 
     Raises:
-        ConfigError: ``rounds`` below 1, or ``share`` outside 0 .. 1.
-        DataError: Another number of rows than of probabilities, or none.
+        ConfigError: ``rounds`` is below 1, or ``share`` is not in (0, 1].
+        DataError: The numbers of rows and probabilities differ, or there are none.
     """
     first = np.asarray(probs, dtype=float)
     if rounds < 1 or not 0 < share <= 1:
@@ -107,22 +108,23 @@ def co_train_labels(
     shift, agreement = class_change(before, after, num_labels=num_labels)
     if agreement < min_agreement or shift > max_prior_shift:
         return found._replace(
-            refused=f"the words agree with the model on {agreement:.0%} of the rows and move a "
+            refused=f"the n-grams agree with the model on {agreement:.0%} of the rows and move a "
             f"class by {shift:.0%} of them"
         )
     return found
 
 
 def ngram_gain(probs: ArrayLike, predictions: ArrayLike, unlabeled: Dataset) -> float | None:
-    """On how many more of the rows, as a share, new predictions agree with the n-grams.
+    """The gain of new predictions in agreement with the n-grams, as a share of the rows.
 
     Args:
-        probs: Of the zero-shot model, shape ``(rows, num_labels)``; ``co_train_labels`` reads them.
+        probs: Predictions of the zero-shot model, shape ``(rows, num_labels)``, for
+            ``co_train_labels``.
         predictions: The new label ids, shape ``(rows,)``.
         unlabeled: The target rows.
 
     Returns:
-        A negative number where agreement is lost; None where the n-grams have no say.
+        A negative number if agreement is lost; None if the n-grams' labels are refused.
     """
     first = np.asarray(probs, dtype=float)
     found = co_train_labels(first, unlabeled)

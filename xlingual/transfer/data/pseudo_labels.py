@@ -20,15 +20,15 @@ __all__ = [
 
 
 def with_soft_labels(dataset: Dataset, probs: NDArray, *, label_space: LabelSpace) -> Dataset:
-    """Give rows a teacher's probabilities, by label name; labels that they had are dropped.
+    """Add a teacher's probabilities to rows, by label name; labels that they had are dropped.
 
     Args:
         dataset: The rows.
         probs: Shape ``(rows, num_labels)``, columns in the order of ``label_space``.
-        label_space: The teacher's labels; a student with another order of them reads by name.
+        label_space: The teacher's labels; a student with another label order matches them by name.
 
     Raises:
-        DataError: Another number of rows, or probabilities that are not finite.
+        DataError: The numbers of rows differ, or probabilities are not finite.
     """
     if len(probs) != len(dataset) or not np.isfinite(probs).all():
         raise DataError(
@@ -56,8 +56,8 @@ def choose_confident(
 ) -> NDArray[np.int64]:
     """The most confident rows of each predicted class, as many as its prior says.
 
-    Choosing by confidence alone takes the classes that are easy, and the student forgets the
-    others (Zou et al. 2018, class-balanced self-training).
+    Choosing by confidence alone favours the easy classes, and the student forgets the others (Zou
+    et al. 2018, class-balanced self-training).
 
     Args:
         probs: Calibrated probabilities, shape ``(rows, num_labels)``.
@@ -81,10 +81,11 @@ def choose_confident(
 def choose_by_margin(
     logits: ArrayLike, *, share: float, prior: NDArray
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    r"""The rows that speak loudest for each class, a row for one class only, and these classes.
+    r"""The rows with the largest margin for each class, a row for one class only, and their labels.
 
     The margin of a row for a class is :math:`\log p_c - \max_{c' \ne c} \log p_{c'}`. A class gets
-    its quota even where another is more probable: its prior is trusted more than its bias.
+    its quota even of rows for which another class is more probable: the prior is trusted more than
+    the model's bias.
 
     Args:
         logits: Or log-probabilities, shape ``(rows, num_labels)``.
@@ -107,12 +108,12 @@ def choose_by_margin(
 
 
 def class_change(before: NDArray, after: NDArray, *, num_labels: int) -> tuple[float, float]:
-    """How far two sets of predictions of the same rows are apart, as far as collapse goes.
+    """Compare two sets of predictions of the same rows, to detect collapse.
 
     Args:
         before: Label ids, shape ``(rows,)``; or yes and no for each label, ``(rows, num_labels)``.
         after: The same of the other model.
-        num_labels: Of the label space.
+        num_labels: Number of labels.
 
     Returns:
         The largest change of a class's share of the rows, and the share of predictions that agree.

@@ -1,1 +1,1 @@
-"""Methods at the loop seam: they train more than once, compare and keep."""
+"""Methods at the loop seam: they train more than once, or choose between trained models."""

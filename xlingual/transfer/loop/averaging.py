@@ -37,7 +37,7 @@ class WeightAverage:
 
     .. math:: \bar\theta_k = \bar\theta_{k-1} + (\theta_k - \bar\theta_{k-1}) / k
 
-    in double precision, so that the order of a few dozen snapshots does not show.
+    in double precision, so that the order of a few dozen snapshots does not matter.
     """
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class WeightAverage:
         self.mean: dict[str, Tensor] = {}
 
     def update(self, model: nn.Module) -> None:
-        """Take a snapshot; frozen parameters are as they are."""
+        """Add a snapshot of the trainable parameters."""
         self.num_snapshots += 1
         for name, parameter in model.named_parameters():
             if not parameter.requires_grad:
@@ -58,7 +58,7 @@ class WeightAverage:
 
     @torch.no_grad()
     def apply_to(self, model: nn.Module) -> None:
-        """Give the model the mean; nothing happens before the first snapshot."""
+        """Copy the mean into the model; does nothing before the first snapshot."""
         for name, value in self.mean.items():
             parameter = model.get_parameter(name)
             parameter.copy_(value.to(parameter.device, parameter.dtype))
@@ -70,7 +70,7 @@ class WeightAverage:
             save_file({**self.mean, _COUNT: count}, Path(folder) / _FILE)
 
     def load(self, folder: str | Path) -> None:
-        """Go on from a checkpoint; one from before the first snapshot holds none."""
+        """Restore the mean from a checkpoint, unless it is from before the first snapshot."""
         path = Path(folder) / _FILE
         if path.is_file():
             self.mean = load_file(path)
@@ -80,7 +80,7 @@ class WeightAverage:
 def average_weights(states: Iterable[Mapping[str, Tensor]]) -> dict[str, Tensor]:
     """The mean of several models' states, for ``load_state_dict``.
 
-    The models must come from one start: encoders fine-tuned from the same weights **and the same
+    The models must have the same start: encoders fine-tuned from the same weights **and the same
     head initialisation** (Schmidt et al. 2023; Wortsman et al. 2022, "Model soups"). Heads with
     different starts lie in different basins, and their mean is worse than either.
 

@@ -1,4 +1,4 @@
-"""Continued pretraining: masked prediction on the user's text, by any encoder that has the head.
+"""Continued pretraining: masked prediction on the user's text, for encoders with such a head.
 
 Gururangan et al. (2020, "Don't Stop Pretraining"). Chinese words are masked whole where jieba is
 installed (Cui et al. 2021): a masked character whose neighbour gives the word away teaches little.
@@ -9,7 +9,8 @@ from __future__ import annotations
 import importlib.util
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +52,8 @@ def continue_pretraining(
 ) -> str:
     """Train an encoder further by masked prediction, and save it as a folder to fine-tune from.
 
-    Chinese text alone erodes the alignment of the two languages: give source text of about the same
-    size with it.
+    Chinese text alone erodes the alignment of the two languages: add about the same amount of
+    source text.
 
     Args:
         model_name_or_path: Folder or hub id with a masked-prediction head; None: the embedded one.
@@ -63,13 +64,13 @@ def continue_pretraining(
             parameters without its embeddings.
         masked_share: Share of the tokens to predict.
         batch_size: Texts in a batch.
-        max_length: Tokens of a text; None: 128, or what the model reads where that is less.
+        max_length: Tokens per text; None: 128, or what the model can read if that is less.
         bf16: Compute in bfloat16.
         seed: Seed of order and masks.
         revision: Branch, tag or commit on the hub.
         model: A model to train instead of loading one, for example with a language adapter on it.
-        resume: Go on from the last checkpoint in ``output_dir``, if there is one; else remove those
-            that are there.
+        resume: Whether to resume from the last checkpoint in ``output_dir``, if there is one. If
+            not, checkpoints found there are removed.
 
     Returns:
         ``output_dir``.
@@ -93,7 +94,6 @@ def continue_pretraining(
         embeddings = count_parameters(model.get_input_embeddings())
         size = count_parameters(model) - embeddings
         learning_rate = 3e-4 if preset_for(size).name == "tiny" else 5e-5
-    output_dir = Path(output_dir)
     args = TrainingArguments(
         output_dir=str(output_dir),
         num_train_epochs=num_train_epochs,
@@ -118,20 +118,36 @@ def continue_pretraining(
         data_collator=WholeWordCollator(tokenizer, masked_share=masked_share),
         processing_class=tokenizer,
     )
-    was_sparse = getattr(model.config, "sparse_prediction", None)
-    if was_sparse is False:  # scores over the vocabulary for the masked tokens alone
-        model.config.sparse_prediction = model.sparse_prediction = True
-    checkpoints = list(output_dir.glob("checkpoint-*"))
-    if not resume:  # those of an earlier run, with other settings
-        for folder in checkpoints if trainer.is_world_process_zero() else []:
-            shutil.rmtree(folder)
-        trainer.accelerator.wait_for_everyone()
-    goes_on = resume and any((folder / "trainer_state.json").is_file() for folder in checkpoints)
-    trainer.train(resume_from_checkpoint=True if goes_on else None)
-    if was_sparse is False:
-        model.config.sparse_prediction = model.sparse_prediction = False
+    goes_on = _finds_checkpoint(trainer, Path(output_dir), resume=resume)
+    with _sparse_prediction(model):
+        trainer.train(resume_from_checkpoint=True if goes_on else None)
     trainer.save_model()
     return str(output_dir)
+
+
+def _finds_checkpoint(trainer: Trainer, folder: Path, *, resume: bool) -> bool:
+    """Whether there is a checkpoint to resume from; without ``resume`` they are removed."""
+    checkpoints = list(folder.glob("checkpoint-*"))
+    if resume:
+        return any((checkpoint / "trainer_state.json").is_file() for checkpoint in checkpoints)
+    if trainer.is_world_process_zero():  # they belong to a run with other settings
+        for checkpoint in checkpoints:
+            shutil.rmtree(checkpoint)
+    trainer.accelerator.wait_for_everyone()
+    return False
+
+
+@contextmanager
+def _sparse_prediction(model: Any) -> Iterator[None]:
+    """Compute scores over the vocabulary for masked tokens only, where the model can."""
+    can_be_sparse = getattr(model.config, "sparse_prediction", None) is False
+    if can_be_sparse:
+        model.config.sparse_prediction = model.sparse_prediction = True
+    try:
+        yield
+    finally:
+        if can_be_sparse:
+            model.config.sparse_prediction = model.sparse_prediction = False
 
 
 def _tokenized(texts: list[str], tokenizer: PreTrainedTokenizerBase, max_length: int) -> Dataset:
@@ -170,10 +186,10 @@ def _tokenized(texts: list[str], tokenizer: PreTrainedTokenizerBase, max_length:
 def word_numbers(
     text: str, offsets: Sequence[tuple[int, int]], special: Sequence[int]
 ) -> list[int]:
-    """The word of each token: -1 for special tokens, jieba's words for Chinese if it is installed.
+    """The word number of each token: -1 for special tokens; Chinese words by jieba if installed.
 
     Tokens and words are matched by character offset, since a piece of a multilingual vocabulary
-    may cross the border of two words; such a piece counts to the first.
+    may span two words; such a piece belongs to the first.
     """
     starts = _word_starts(text)
     numbers = np.cumsum(starts) if len(text) else np.zeros(0, dtype=int)
@@ -184,7 +200,7 @@ def word_numbers(
 
 
 def _visible(text: str, offsets: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Offsets without the space that SentencePiece counts to the word after it."""
+    """Offsets without the space that SentencePiece attaches to the following word."""
     moved = []
     for begin, end in offsets:
         while begin < end - 1 and text[begin].isspace():
@@ -222,7 +238,7 @@ def _has_jieba() -> bool:
 
 
 class WholeWordCollator:
-    """Masks whole words: 80% masked, 10% another token, 10% as they are (Devlin et al. 2019).
+    """Masks whole words: 80% masked, 10% another token, 10% unchanged (Devlin et al. 2019).
 
     Args:
         tokenizer: Its mask and padding tokens are used.

@@ -1,4 +1,4 @@
-"""The guard of every method that uses more than the source: never end below zero-shot unawares."""
+"""The guard of methods that use more than the source: keep the zero-shot model if they fail."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ Predictor = TypeVar("Predictor", bound=Learner)
 def better_on(held_out: Dataset, *, zero_shot: Predictor, few_shot: Predictor) -> Predictor:
     """Keep the few-shot model unless the zero-shot one is right on more of the held-out rows.
 
-    A tie goes to the few-shot model, which has seen more of the target. With other labels than the
-    source's there is nothing to compare, and the few-shot model is kept.
+    A tie goes to the few-shot model, which has seen more of the target. If the target's labels are
+    not the source's, the two cannot be compared, and the few-shot model is kept.
 
     Args:
         held_out: Labelled target rows that neither model was trained on.
@@ -58,20 +58,20 @@ def safer_of(
     min_agreement: float = 2 / 3,
     max_ngram_loss: float = 0.01,
 ) -> Predictor:
-    """Keep the zero-shot model when what replaces it shows one of the signs of a collapse.
+    """Keep the zero-shot model if its replacement shows a sign of collapse.
 
-    Without target labels nothing can prove that a method helped; that it went wrong mostly shows.
-    The student is refused when it has forgotten the source (its accuracy there fell by more than
-    ``max_source_loss``), when the share of a class among its target predictions moved by more than
-    ``max_prior_shift``, when it contradicts the teacher on more than a third of the target rows, or
-    when it goes away from what the n-grams of the target say (``co_train_labels`` of the teacher;
-    where these are refused, they are not asked).
+    Without target labels nothing can prove that a method helped, but a failure usually shows. The
+    student is refused if it has forgotten the source (its accuracy there fell by more than
+    ``max_source_loss``), if the share of a class among its target predictions moved by more than
+    ``max_prior_shift``, if it contradicts the teacher on more than a third of the target rows, or
+    if it agrees less with the n-grams of the target (``co_train_labels`` of the teacher; skipped if
+    these are refused).
 
     Args:
         teacher: The zero-shot model.
-        student: The model that a method made of it.
-        unlabeled: Target text; None, where there is none: only the source is looked at.
-        source_validation: Labelled source rows that neither was trained on; None: not looked at.
+        student: The model that a method made from it.
+        unlabeled: Target text; None: only the source is checked.
+        source_validation: Labelled source rows that neither was trained on; None: not checked.
         max_source_loss: Largest loss of source accuracy; of the order of its own noise.
         max_prior_shift: Largest change of a class's share, absolute.
         min_agreement: Smallest share of target rows on which the two agree.
@@ -105,7 +105,7 @@ def safer_of(
         logger.warning("the guard keeps the zero-shot model: %s", ", ".join(problems))
         return teacher
     seen = ", ".join(words for _, words in signs)
-    logger.warning("the guard lets the new model pass: %s", seen or "nothing to see")
+    logger.warning("the guard lets the new model pass: %s", seen or "nothing to check")
     return student
 
 

@@ -1,4 +1,4 @@
-"""What a loop method needs: a model that predicts, a way to fit one, and text that is read once."""
+"""The interfaces of the loop methods: a trained model, a way to train one, text read once."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class Learner(Protocol):
 
 
 class ReadOnce:
-    """Rows that each model predicts once, however many steps of a method ask for it.
+    """Rows that each model predicts only once, however many steps of a method need it.
 
-    A method, its guard and what compares them look at the same target text with the same models.
-    A model must not change after it was first asked; its predictions go when it goes.
+    A method, its guard and a comparison predict the same target text with the same models. A model
+    must not change after its first prediction; its predictions are freed together with it.
 
     Args:
         rows: The rows, labelled or not.
@@ -45,15 +45,15 @@ class ReadOnce:
 
     @classmethod
     def of(cls, rows: Dataset | ReadOnce) -> ReadOnce:
-        """Rows as they are given to a method; those that are read once already are kept."""
+        """Wrap rows, unless they are wrapped already."""
         return rows if isinstance(rows, cls) else cls(rows)
 
     def predicted_by(self, model: Learner) -> LabelPredictions:
-        """The predictions of a model, made where it was not asked before."""
+        """The predictions of a model, computed at its first call."""
         if model not in self._outputs:
             self._outputs[model] = model.predict_labels(self.rows)
         return self._outputs[model]
 
 
-# Trains on rows and gives the trained model; the name tells the stages of a run apart.
+# Trains on rows and returns the trained model; the name tells the stages of a run apart.
 Fit: TypeAlias = Callable[[str, Dataset], Learner]

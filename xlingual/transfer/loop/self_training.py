@@ -29,12 +29,12 @@ Calibrate = Callable[[NDArray], NDArray]
 
 @dataclass
 class SelfTraining:
-    """What self-training ended with.
+    """The result of self-training.
 
     Attributes:
-        learner: The last student that was kept; the teacher itself where the first was refused.
+        learner: The last student that was kept, or the teacher if the first was refused.
         rounds: Rounds that were kept.
-        stopped: Why it ended early; empty where it did not.
+        stopped: Why it ended early; empty if it did not.
         history: Rows, class shares and agreement of each round.
     """
 
@@ -49,7 +49,7 @@ def doubling_shares(num_rounds: int = 3, *, last: float = 0.8) -> list[float]:
 
     Args:
         num_rounds: Three give 0.2, 0.4 and 0.8.
-        last: That of the last round; the rows that the model is least sure of are never used.
+        last: That of the last round; the least confident rows are never used.
     """
     return [last / 2**left for left in reversed(range(num_rounds))]
 
@@ -66,29 +66,29 @@ def self_train(
     second_teacher: Learner | None = None,
     max_prior_ratio: float = 2.0,
 ) -> SelfTraining:
-    """Train students on source rows and on the target rows that the last model is surest of.
+    """Train students on source rows and the target rows the previous model is most confident of.
 
-    In each round the model labels the target text, the surest rows of every class are taken in
-    proportion to the prior that the teacher predicted, smoothed, and a student starts anew from
-    the pretrained encoder on source and pseudo-labelled rows. The pseudo-labels are soft. Settings
-    after Xu et al. (2021), Dong and de Melo (2019) and Ye et al. (2020). The prior is that of the
-    teacher in every round: re-estimated from the students it drifts towards one half.
+    In each round the model labels the target text; the most confident rows of each class are taken
+    in proportion to the smoothed prior that the teacher predicted; and a new student is trained
+    from the pretrained encoder on source and pseudo-labelled rows. The pseudo-labels are soft.
+    Settings follow Xu et al. (2021), Dong and de Melo (2019) and Ye et al. (2020). Every round uses
+    the prior of the teacher: re-estimated from the students, it drifts towards one half.
 
-    It can make a poor teacher worse, so it stops, and keeps the model of the round before, when a
-    class takes more than ``max_prior_ratio`` times its share or loses as much, or when the student
-    contradicts its teacher on more than a third of the rows. For one label a row: of tagged
-    sentences and of rows with several labels it keeps the teacher.
+    Self-training can make a poor teacher worse. So it stops, and keeps the model of the previous
+    round, if a class's share grows or shrinks by more than the factor ``max_prior_ratio``, or if
+    the student contradicts its teacher on more than a third of the rows. It needs one label per
+    row: for tagged sentences and for rows with several labels it keeps the teacher.
 
     Args:
         fit: Trains a model; called as ``fit("self_training_1", rows)``.
         teacher: The zero-shot model.
         source: Labelled rows.
         unlabeled: Target text; a label column in it is never read.
-        shares: Share of the target rows used, round by round.
-        confidence_threshold: Below it a row is never used; of calibrated probabilities.
-        calibrate: Applied to probabilities before confidence is read; None: as they are.
+        shares: Share of the target rows used in each round.
+        confidence_threshold: Rows with a lower (calibrated) confidence are never used.
+        calibrate: Applied to the model's probabilities; None: they are used as they are.
         second_teacher: Rows on which the two teachers disagree are left out.
-        max_prior_ratio: How far a class may move before it counts as collapse.
+        max_prior_ratio: A larger change of a class's share counts as collapse.
 
     Raises:
         DataError: There is no target text.
@@ -100,19 +100,20 @@ def self_train(
     result = SelfTraining(learner=teacher)
     probs = text.predicted_by(teacher).probs
     if not gives_one_label(probs):
-        result.stopped = "it is for one label a row"
+        result.stopped = "it needs one label per row"
         logger.warning("self-training is left out: %s; the teacher is kept", result.stopped)
         return result
     probs = calibrate(probs)
     first_prior = predicted_prior(probs)
     for number, share in enumerate(shares, start=1):
-        allowed = _agreed(probs, second_teacher, text)
-        masked = np.where(allowed[:, None], probs, 0.0)
         chosen = choose_confident(
-            masked, share=share, threshold=confidence_threshold, prior=first_prior
+            _agreed(probs, second_teacher, text),
+            share=share,
+            threshold=confidence_threshold,
+            prior=first_prior,
         )
         if len(chosen) < 2 * len(first_prior):
-            result.stopped = f"round {number}: sure of {len(chosen)} rows only"
+            result.stopped = f"round {number}: confident of only {len(chosen)} rows"
             break
         pseudo = with_soft_labels(
             text.rows.select(chosen), probs[chosen], label_space=result.learner.label_space
@@ -140,18 +141,20 @@ def self_train(
     return result
 
 
-def _agreed(probs: NDArray, second: Learner | None, text: ReadOnce) -> NDArray[np.bool_]:
+def _agreed(probs: NDArray, second: Learner | None, text: ReadOnce) -> NDArray:
+    """The probabilities, zero for rows on which a second teacher disagrees."""
     if second is None:
-        return np.ones(len(probs), dtype=bool)
-    return probs.argmax(1) == text.predicted_by(second).probs.argmax(1)
+        return probs
+    agrees = probs.argmax(1) == text.predicted_by(second).probs.argmax(1)
+    return np.where(agrees[:, None], probs, 0.0)
 
 
 def _collapse(prior: NDArray, first: NDArray, agreement: float, max_ratio: float) -> str:
-    """Why the student must not be kept; empty where it may."""
+    """Why the student must not be kept; empty if it may."""
     ratio = prior / first
     if ratio.max() > max_ratio or ratio.min() < 1 / max_ratio:
         worst = int(np.abs(np.log(ratio)).argmax())
         return f"class {worst} went from {first[worst]:.0%} to {prior[worst]:.0%} of the rows"
     if agreement < 2 / 3:
-        return f"student and teacher agree on {agreement:.0%} of the rows only"
+        return f"student and teacher agree on only {agreement:.0%} of the rows"
     return ""

@@ -1,4 +1,4 @@
-"""Source-free adaptation: a trained model and target text, and no row of the source."""
+"""Source-free adaptation: from a trained model and target text, without any source rows."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ Floats = NDArray[np.floating[Any]]
 
 @dataclass
 class SourceFree:
-    """What source-free adaptation ended with.
+    """The result of source-free adaptation.
 
     Attributes:
-        learner: The last model that was kept; the one it began with where the first was refused.
+        learner: The last model that was kept, or the first model if the first round was refused.
         rounds: Rounds that were kept.
-        stopped: Why it ended early; empty where it did not.
+        stopped: Why it ended early; empty if it did not.
     """
 
     learner: Any
@@ -41,14 +41,14 @@ class SourceFree:
 
 
 def centroid_labels(features: Floats, probs: Floats) -> NDArray[np.int64]:
-    r"""Pseudo-labels by the nearest class centroid, which are surer than the model's own.
+    r"""Pseudo-labels by the nearest class centroid, which are more reliable than the model's own.
 
     .. math:: c_k = \frac{\sum_i p_{ik} f_i}{\sum_i p_{ik}}, \quad
               \hat y_i = \arg\max_k \cos(f_i, c_k)
 
-    and once more with the hard :math:`\hat y` in place of *p* (Liang et al. 2020). A class that no
-    row was nearest to keeps its first centroid. Features carry a constant 1 and unit length, as in
-    the authors' code.
+    and once more with the hard :math:`\hat y` in place of *p* (Liang et al. 2020). A class that is
+    nearest to no row keeps its first centroid. Features get a constant 1 appended and are scaled
+    to unit length, as in the authors' code.
 
     Shape:
         features (rows, hidden), probs (rows, num_labels); returns (rows,).
@@ -87,29 +87,29 @@ def adapt_source_free(
 
     .. math:: L = \gamma \, \mathrm{CE}(\hat y, p) + L_{IM}
 
-    SHOT (Liang et al. 2020): the output layer, which is what the source has left behind, is frozen,
-    and the encoder moves the target's features to it, by information maximisation and by centroid
-    pseudo-labels that are computed anew in every round. Unlike in the paper the classes are held to
-    the shares that the first model predicted, smoothed, and not to equal ones: under label shift
-    those move rows across the border.
+    SHOT (Liang et al. 2020): the output layer, which holds what was learnt from the source, is
+    frozen, and the encoder moves the target's features towards it, by information maximisation and
+    by centroid pseudo-labels that are recomputed in every round. Unlike in the paper, class shares
+    are held to the smoothed shares that the first model predicted and not to equal ones, which
+    under label shift would push rows across the decision boundary.
 
-    All this supposes that the rows of a class lie together. The guard first asks whether they do:
-    where the centroids contradict the model on many rows, nothing is adapted (reviews and topics
-    agree on 82% to 96%, sentence pairs on 56% to 75%). Then, without source rows to validate on, it
-    compares each round with the first model (class shares, agreement, n-grams); the first round
-    that it refuses ends the adaptation, and the model of the round before is kept.
+    This assumes that the rows of a class form a cluster. The guard checks that first: if the
+    centroids contradict the model on many rows, nothing is adapted (reviews and topics agree on 82%
+    to 96%, sentence pairs on 56% to 75%). Then, without source rows to validate on, it compares
+    each round with the first model (class shares, agreement, n-grams); the first round that it
+    refuses ends the adaptation, and the model of the previous round is kept.
 
     Args:
-        fit: Trains one round, from ``after`` on; called as ``fit("source_free_1", rows, loss=loss,
-            after=learner, freeze_output_layer=True, num_train_epochs=1.0)``.
+        fit: Trains one round, starting from ``after``; called as ``fit("source_free_1", rows,
+            loss=loss, after=learner, freeze_output_layer=True, num_train_epochs=1.0)``.
         teacher: The trained model.
         unlabeled: Target text; a label column in it is never read.
-        extract: Features of rows under a model, what its output layer reads.
-        num_rounds: Each is a pass over the text.
+        extract: Computes the inputs of a model's output layer for rows.
+        num_rounds: Number of passes over the text.
         pseudo_label_weight: :math:`\gamma`; 0.3 in the paper.
         diversity_weight: :math:`\beta` of the loss.
         guard: Whether rounds may be refused.
-        min_centroid_agreement: With fewer of the rows agreed on, the guard lets no round begin.
+        min_centroid_agreement: Below this share of agreement, the guard starts no round.
 
     Raises:
         ConfigError: Fewer than one round, or a negative weight.
@@ -132,7 +132,7 @@ def adapt_source_free(
         share = float((labels == probs.argmax(axis=1)).mean())
         logger.info("round %d: %.0f%% of the centroid labels are the model's", number, 100 * share)
         if guard and share < min_centroid_agreement:
-            result.stopped = f"round {number}: the centroids agree on {share:.0%} of the rows only"
+            result.stopped = f"round {number}: the centroids agree on only {share:.0%} of the rows"
             break
         student = fit(
             f"source_free_{number}",
@@ -153,8 +153,8 @@ def adapt_source_free(
 
 
 def _pseudo_labelled(rows: Dataset, labels: list[str], weight: float) -> Dataset:
-    """Rows of the target domain, whatever labels and weights they had."""
+    """Target rows with these labels and this weight instead of any that they had."""
     taken = {"label", "labels", "soft_labels", "weight"} & set(rows.column_names)
     pseudo = rows.remove_columns(sorted(taken)).add_column("label", labels)
-    # A weight of 0 leaves the loss of the logits alone; mixing wants weights above 0.
+    # With a weight of 0 only the transfer loss should count, but mixing needs weights above 0.
     return mix_domains({}, {"pseudo": pseudo}, target_weights={"pseudo": max(weight, 1e-12)})

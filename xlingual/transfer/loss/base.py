@@ -1,4 +1,4 @@
-"""The loss seam: what a ``TransferLoss`` is given, what it may ask for, and sums of several."""
+"""The loss seam: the base class ``TransferLoss``, its inputs, and sums of several losses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from xlingual.data.collating import VIEW_PREFIX
 
 __all__ = ["CombinedLoss", "LossInputs", "TransferLoss", "model_inputs", "view_inputs"]
 
-# Columns of a batch that are ours and not the model's; views are rows of their own.
+# Columns of a batch that the model does not read; views go through it as rows of their own.
 _OWN_COLUMNS = frozenset({"labels", "domain", "group", "weight", "soft_labels"})
 
 
@@ -42,14 +42,15 @@ class LossInputs:
     """One training batch after its forward pass.
 
     Attributes:
-        logits: Of the batch's rows, shape ``(batch, num_labels)``.
-        labels: Label ids, ``IGNORE_INDEX`` where a row has none.
+        logits: Logits of the batch's rows, shape ``(batch, num_labels)``.
+        labels: Label ids, ``IGNORE_INDEX`` if a row has none.
         domain: 0 for source rows, 1 for target rows, shape ``(batch,)``.
-        features: What the last layer of the head reads, shape ``(batch, hidden)``; None unless the
+        features: Inputs of the last layer of the head, shape ``(batch, hidden)``; None unless the
             loss has ``needs_features``.
-        extra_logits: Of the rows that ``extra_rows`` added, in their order; None without any.
+        extra_logits: Logits of the rows that ``extra_rows`` added, in their order; None without
+            any.
         extra_features: The features of those rows.
-        progress: Share of the training that is over, in [0, 1).
+        progress: Share of the training that is done, in [0, 1).
     """
 
     logits: Tensor
@@ -62,7 +63,7 @@ class LossInputs:
 
     @property
     def is_multi_label(self) -> bool:
-        """Whether every label of a row is a decision of its own."""
+        """Whether each label of a row is a separate decision."""
         return self.labels.dim() > 1
 
     @property
@@ -79,11 +80,11 @@ class LossInputs:
 
 
 class TransferLoss(nn.Module):
-    """Base of the losses that are added to the task's: ``TransferTrainer(transfer_loss=...)``.
+    """Base class of losses added to the task's loss: ``TransferTrainer(transfer_loss=...)``.
 
-    The rows of the batch and the rows that ``extra_rows`` adds travel through the model in one
-    forward pass, which is safe under DDP and FSDP. A loss with parameters (a domain discriminator)
-    is trained by the run's optimizer and is not part of the saved model. The loss is in force while
+    The rows of the batch and the rows that ``extra_rows`` adds go through the model in one forward
+    pass, which is safe under DDP and FSDP. A loss with parameters (a domain discriminator) is
+    trained by the run's optimizer and is not part of the saved model. The loss applies during
     training only; it is a mean over the rows of one batch on one process.
     """
 
@@ -91,28 +92,28 @@ class TransferLoss(nn.Module):
 
     @property
     def name(self) -> str:
-        """Short name for the log, made of the class's: ``CoralLoss`` is ``coral``."""
+        """Short name for the log, from the class name: ``CoralLoss`` is ``coral``."""
         words = type(self).__name__.removesuffix("Loss")
         return re.sub(r"(?<!^)(?=[A-Z])", "_", words).lower()
 
     def build(self, *, hidden_size: int, num_labels: int) -> None:
-        """Make parameters whose shapes depend on the model; called once, before the optimizer."""
+        """Create parameters whose shapes depend on the model; called once, before the optimizer."""
 
     def extra_rows(self, inputs: Mapping[str, Tensor], *, step: int) -> dict[str, Tensor] | None:
-        """Model inputs of rows to be read beside the batch's; None for none.
+        """Model inputs of extra rows for the forward pass; None if there are none.
 
         Args:
             inputs: All columns of the batch: model inputs, ``labels``, ``domain``, ``view_*``.
-            step: Number of this batch in the whole run, different on every process: a loss that
-                draws rows must draw by it alone, so that a resumed run draws the same.
+            step: Number of this batch in the whole run, different on every process. A loss that
+                draws rows must seed them by it alone, so that a resumed run draws the same.
         """
         return None
 
     def scale_rows(self, row_losses: Tensor, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Change the task's losses of the rows before they are summed; most losses do not.
+        """Change the task's row losses before they are summed; most transfer losses do not.
 
         Args:
-            row_losses: Weighted, zero where a row has no label, shape ``(batch,)``.
+            row_losses: Weighted losses, zero for rows without a label, shape ``(batch,)``.
             inputs: All columns of the batch.
         """
         return row_losses
@@ -122,26 +123,26 @@ class TransferLoss(nn.Module):
         raise NotImplementedError
 
     def metrics(self, loss: Tensor) -> dict[str, Tensor]:
-        """Numbers of the last batch for the log, the loss itself as ``loss_<name>``.
+        """Metrics of the last batch for the log, with the loss itself as ``loss_<name>``.
 
         Args:
-            loss: What ``forward`` gave for the batch.
+            loss: The result of ``forward`` for the batch.
 
         Returns:
-            Scalars, the same names for every batch; NaN where the batch has no such number.
+            Scalars with the same names for every batch; NaN if the batch has no such value.
         """
         return {f"loss_{self.name}": loss.detach()}
 
 
 class CombinedLoss(TransferLoss):
-    """The sum of several losses, each of which sees the rows that it added itself.
+    """The sum of several losses, each of which sees the extra rows that it added itself.
 
     Args:
         losses: The losses; each carries its own weight.
-        pad_token_id: The tokenizer's; it fills added rows that are shorter than others.
+        pad_token_id: The tokenizer's; it pads added rows that are shorter than others.
     """
 
-    losses: Any  # a ModuleList, which forgets that its modules are losses
+    losses: Any  # a ModuleList does not keep the type of its modules
 
     def __init__(self, losses: Iterable[TransferLoss], *, pad_token_id: int) -> None:
         super().__init__()
@@ -157,14 +158,14 @@ class CombinedLoss(TransferLoss):
             loss.build(hidden_size=hidden_size, num_labels=num_labels)
 
     def extra_rows(self, inputs: Mapping[str, Tensor], *, step: int) -> dict[str, Tensor] | None:
-        """The added rows of all parts, one after the other."""
+        """The extra rows of all parts, one after the other."""
         added = [loss.extra_rows(inputs, step=step) for loss in self.losses]
         self._num_added = [0 if rows is None else len(rows["input_ids"]) for rows in added]
         parts = [rows for rows in added if rows is not None]
         return join_rows(parts, pad_token_id=self.pad_token_id) if parts else None
 
     def scale_rows(self, row_losses: Tensor, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Every part scales what the one before it left."""
+        """Apply the parts one after the other."""
         for loss in self.losses:
             row_losses = loss.scale_rows(row_losses, inputs)
         return row_losses
@@ -184,7 +185,7 @@ class CombinedLoss(TransferLoss):
         return sum(self._last, start=batch.logits.new_zeros(()))
 
     def metrics(self, loss: Tensor) -> dict[str, Tensor]:
-        """Those of all parts; a name that several of them use is numbered, ``loss_coral_1``."""
+        """The metrics of all parts; a name that several use is numbered, ``loss_coral_1``."""
         parts = [part.metrics(last) for part, last in zip(self.losses, self._last, strict=True)]
         times = Counter(name for part in parts for name in part)
         numbers: Counter[str] = Counter()
@@ -196,7 +197,7 @@ class CombinedLoss(TransferLoss):
 
 
 def join_rows(parts: list[dict[str, Tensor]], *, pad_token_id: int) -> dict[str, Tensor]:
-    """Concatenate model inputs of different lengths; what is padded is masked."""
+    """Concatenate model inputs of different lengths; padding is masked."""
     length = max(part["input_ids"].shape[1] for part in parts)
     fill = {"input_ids": pad_token_id}
     columns = set.intersection(*(set(part) for part in parts))

@@ -1,4 +1,4 @@
-"""Continual alignment: the encoder keeps translations together while it is fine-tuned."""
+"""Continual alignment: keep translations close together while the encoder is fine-tuned."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from xlingual.transfer.loss.info_nce import info_nce
 
 __all__ = ["BitextContrastLoss", "EncodedPairs", "encode_pairs"]
 
-# A batch is drawn from so many times its number of neighbours in length: with pairs of any length
-# the contrast would learn to tell them by it.
+# A batch is drawn from this many times its size of pairs of similar length: otherwise the contrast
+# would learn to tell pairs apart by their length.
 _NEIGHBOURHOOD = 8
 
 
 @dataclass(frozen=True)
 class EncodedPairs:
-    """Sentence pairs as token ids, in the order of the English side's length.
+    """Sentence pairs as token ids, sorted by the length of the English side.
 
     Attributes:
         source: The tokenizer's columns of the English sides, not padded.
         target: The same of the Chinese sides.
         source_keys: Equal where the English sentences are equal.
         target_keys: The same for the Chinese ones.
-        pad_token_id: Fills short rows.
+        pad_token_id: Pads short rows.
     """
 
     source: dict[str, list[list[int]]]
@@ -93,28 +93,28 @@ def encode_pairs(
 
 
 class BitextContrastLoss(TransferLoss):
-    r"""InfoNCE between the two sides of sentence pairs, at a share of the steps.
+    r"""InfoNCE between the two sides of sentence pairs, in a share of the steps.
 
     .. math:: R = -\frac{w}{2 n} \sum_i \left[\log\frac{e^{s_{ii}}}{\sum_j e^{s_{ij}}}
               + \log\frac{e^{s_{ii}}}{\sum_j e^{s_{ji}}}\right],
               \quad s_{ij} = \cos(x_i, y_j) / \tau
 
     with :math:`x_i, y_i` the features of a sentence and its translation; pairs that share one of
-    their sentences are no negatives of each other. Fine-tuning on one language pulls the two
-    apart again (Efimov et al. 2022), and a few aligning steps prevent it. Which steps and pairs is
-    decided by ``seed`` and the step's number alone.
+    their sentences are not negatives of each other. Fine-tuning on one language pulls the two
+    languages apart (Efimov et al. 2022), and a few alignment steps prevent it. The steps and pairs
+    depend on ``seed`` and the step's number alone.
 
     Args:
         pairs: From :func:`encode_pairs`.
         weight: :math:`w`.
         step_share: Share of the steps with a contrast; 0.1 to 0.2 are enough.
-        num_pairs: Pairs of such a step, *n*; fewer where there are fewer.
+        num_pairs: Pairs in such a step, *n*; fewer if there are fewer.
         contrast_temperature: :math:`\tau`; 0.05 after SimCSE.
         seed: Seed of steps and pairs.
 
     Attributes:
-        max_ngram_loss: What the guard, ``safer_of``, should let pass: reviews lost a point until
-            the student had to agree with the target's n-grams as often as the zero-shot model.
+        max_ngram_loss: For the guard, ``safer_of``: the student must agree with the target's
+            n-grams at least as often as the zero-shot model.
 
     Raises:
         ConfigError: ``step_share`` is outside (0, 1], or ``num_pairs`` below 2.

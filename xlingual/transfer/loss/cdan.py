@@ -1,4 +1,4 @@
-"""CDAN: a domain discriminator that knows what the classifier says."""
+"""CDAN: a domain discriminator that is conditioned on the classifier's predictions."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ class ConditionalAdversarialLoss(AdversarialLoss):
     .. math:: w_i = \left(1 + e^{-H(g_i)}\right)
               \frac{[\,\hat y_i \in Y_S \cap Y_T\,]}{n_{d_i, \hat y_i}}
 
-    :math:`H` is the entropy in nats: sure predictions count up to twice. :math:`\hat y` is the
-    label of a labelled row and else the predicted one, :math:`n_{d,y}` the rows of that class and
-    domain in the batch, and :math:`Y` a domain's classes in it: with ``class_balanced`` each class
-    weighs the same in both domains, so that different shares of the classes are not taken for a
-    difference of the features. With several labels a row the classes are not balanced.
+    :math:`H` is the entropy in nats: confident predictions count up to twice. :math:`\hat y` is the
+    label of a labelled row, else the predicted label; :math:`n_{d,y}` is the number of rows of that
+    class and domain in the batch, and :math:`Y` a domain's classes in it. With ``class_balanced``
+    each class has the same weight in both domains, so that different class shares are not mistaken
+    for a difference of the features. With several labels per row the classes are not balanced.
 
     Above 4,096 products the outer product is replaced, as in the paper, by
     :math:`(R_f f) \odot (R_g g) / \sqrt{d}` with fixed Gaussian :math:`R` and *d* = 1024.
 
     Args:
         scale: Final strength of the reversal; as in ``DomainAdversarialLoss``.
-        gamma: How early it rises.
+        gamma: Larger values make the strength rise earlier.
         num_hidden: Width of the discriminator; None: that of the features.
-        weighs_entropy: Whether sure predictions count more (CDAN+E).
+        weighs_entropy: Whether confident predictions count more (CDAN+E).
         class_balanced: Whether classes are balanced by pseudo-labels.
 
     Raises:
@@ -64,7 +64,7 @@ class ConditionalAdversarialLoss(AdversarialLoss):
         self.class_balanced = class_balanced
 
     def build(self, *, hidden_size: int, num_labels: int) -> None:
-        """Make the discriminator, and the projections where there are many labels."""
+        """Create the discriminator, and the projections if there are many labels."""
         num_inputs, num_projected = hidden_size * num_labels, 1024
         projections: tuple[Tensor | None, Tensor | None] = (None, None)
         if num_inputs > _MAX_INPUTS:
@@ -112,7 +112,7 @@ class ConditionalAdversarialLoss(AdversarialLoss):
 
 
 def _entropy(probs: Tensor, *, is_multi_label: bool) -> Tensor:
-    """In nats, shape (batch,); with several labels the mean over their decisions."""
+    """Entropy in nats, shape (batch,); for several labels, the mean over their decisions."""
     entropy = -torch.xlogy(probs, probs)
     if is_multi_label:
         return (entropy - torch.xlogy(1 - probs, 1 - probs)).mean(dim=1)

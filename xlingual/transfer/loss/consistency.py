@@ -1,4 +1,4 @@
-"""Consistency: the second view of a row must be predicted as the row itself is."""
+"""Consistency: a row and its second view must get the same prediction."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class ConsistencyLoss(TransferLoss):
     with :math:`p_i` the prediction for the row, through which no gradient flows, and :math:`q_i`
     that for its view: the row with words code-switched (``code_switch``) or its translation. The
     clean side, in the language of the labels, teaches the other, never the reverse; rows without a
-    label take part. With several labels a row, :math:`m_i` is 1 where every decision is as sure.
-    A step costs up to twice.
+    label take part. With several labels per row, :math:`m_i` is 1 if every decision is that
+    confident. A step costs up to twice as much.
 
     Args:
         weight: :math:`w`; 1, as in bitext consistency.
-        confidence_threshold: :math:`\theta`; 0 takes every row. For unlabelled rows 0.6 to 0.8
-            keep a guess from being taught (Xie et al. 2020, UDA).
+        confidence_threshold: :math:`\theta`; 0 takes every row. For unlabelled rows, 0.6 to 0.8
+            keeps guesses from being taught (Xie et al. 2020, UDA).
 
     Raises:
         ConfigError: ``weight`` is negative or ``confidence_threshold`` outside [0, 1).

@@ -1,4 +1,4 @@
-"""CORAL: the features of both domains must vary alike."""
+"""CORAL: align the feature covariances of both domains."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DANN: features by which nobody can tell the domains apart."""
+"""DANN: features that do not reveal the domain of a row."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ class DomainAdversarialLoss(AdversarialLoss):
               \lambda = \text{scale} \left(\frac{2}{1 + e^{-\gamma p}} - 1\right)
 
     with *D* the cross-entropy of a two-layer discriminator :math:`\phi` that reads the features
-    :math:`f`, both domains weighing the same, and *p* the share of the training that is over. One
-    backward pass trains the discriminator to tell the domains apart and the encoder to prevent it.
-    The discriminator belongs to the run's optimizer and not to the saved model.
+    :math:`f`, both domains having the same weight, and *p* the share of the training that is done.
+    One backward pass trains the discriminator to tell the domains apart and the encoder to prevent
+    it. The discriminator is trained by the run's optimizer and is not part of the saved model.
 
-    Without labels nothing says which target rows belong to which class: where the domains hold the
-    classes in different shares it does harm, and a warning is logged. Mix source and target rows
-    half and half (``target_share=0.5``); a batch of one domain gives zero.
+    Without labels nothing says which class a target row belongs to: if the class shares of the two
+    domains differ, the method does harm, and a warning is logged. Mix source and target rows half
+    and half (``target_share=0.5``); a batch of one domain gives zero.
 
     Args:
-        scale: Final strength. The paper's 1 is for images; 0.1 leaves a fine-tuned encoder what it
-            knows.
-        gamma: How early :math:`\lambda` rises; 10 in the paper.
+        scale: Final strength. The paper's 1 is for images; 0.1 preserves what a fine-tuned encoder
+            has learnt.
+        gamma: Larger values make :math:`\lambda` rise earlier; 10 in the paper.
         num_hidden: Width of the discriminator; None: that of the features.
 
     Raises:
@@ -39,7 +39,7 @@ class DomainAdversarialLoss(AdversarialLoss):
     name = "dann"
 
     def build(self, *, hidden_size: int, num_labels: int) -> None:
-        """Make the discriminator."""
+        """Create the discriminator."""
         self.discriminator = DomainDiscriminator(hidden_size, self.num_hidden or hidden_size)
 
     def forward(self, batch: LossInputs) -> Tensor:

@@ -9,11 +9,11 @@ __all__ = ["divergence_per_row"]
 
 
 def divergence_per_row(logits: Tensor, other: Tensor, *, is_multi_label: bool = False) -> Tensor:
-    r"""How much is lost when ``other`` stands for ``logits``.
+    r"""Divergence of the predictions ``other`` from the predictions ``logits``.
 
     .. math:: d_i = \operatorname{KL}(p_i \,\Vert\, q_i) = \sum_c p_{ic} \log \frac{p_{ic}}{q_{ic}}
 
-    With several labels a row, the mean over its labels of the divergence of each decision.
+    With several labels per row, it is the mean over the labels of the divergence of each decision.
 
     Shape:
         Both (batch, num_labels), before softmax or sigmoid; returns (batch,), float32.

@@ -1,4 +1,4 @@
-"""What the adversarial losses share: gradient reversal, its schedule, the discriminator."""
+"""Shared parts of the adversarial losses: gradient reversal, its schedule, the discriminator."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ __all__ = ["AdversarialLoss", "DomainDiscriminator", "reversal_strength"]
 
 
 def reversal_strength(progress: float, *, scale: float, gamma: float = 10.0) -> float:
-    r"""How strongly the encoder is pushed, by the share of the training that is over.
+    r"""Strength of the gradient reversal, by the share of the training that is done.
 
     .. math:: \lambda = \text{scale} \left(\frac{2}{1 + e^{-\gamma p}} - 1\right)
 
-    Ganin et al. (2016): zero at first, while the discriminator knows nothing.
+    Ganin et al. (2016): zero at first, while the discriminator is untrained.
     """
     return scale * (2 / (1 + math.exp(-gamma * progress)) - 1)
 
@@ -39,22 +39,22 @@ class _GradientReversal(torch.autograd.Function):
 
 
 class DomainDiscriminator(nn.Module):
-    r"""Two layers that tell the domains apart, behind a gradient reversal.
+    r"""A two-layer domain classifier behind a gradient reversal.
 
     .. math:: D = \tfrac12 \sum_{d \in \{S, T\}} \frac{1}{\sum_{i \in d} w_i}
               \sum_{i \in d} w_i \log\left(1 + e^{\mp z_i}\right), \qquad
               z_i = a^\top \max(0, W h_i + b) + c
 
-    with the upper sign for target rows: both domains weigh the same, however many rows they have.
-    A batch without (weighted) rows of one domain gives zero, and reaches every parameter all the
-    same, which DDP waits for.
+    with the upper sign for target rows; both domains have the same weight, however many rows they
+    have. A batch without (weighted) rows of one domain gives zero, but the loss still depends on
+    every parameter, as DDP requires.
 
     Attributes:
-        accuracy: Share of the last batch's rows that it told right, the mean of the two domains:
-            0.5 is chance. NaN where a domain has no rows.
+        accuracy: Balanced accuracy on the last batch, the mean over the two domains: 0.5 is chance.
+            NaN if a domain has no rows.
 
     Args:
-        num_inputs: Dimensions of what it reads.
+        num_inputs: Dimensions of its input.
         num_hidden: Width of the hidden layer.
     """
 
@@ -67,7 +67,7 @@ class DomainDiscriminator(nn.Module):
     def forward(
         self, rows: Tensor, domain: Tensor, *, strength: float, weights: Tensor | None = None
     ) -> Tensor:
-        """The discriminator's loss; what made the rows gets its gradient times ``-strength``."""
+        """The discriminator's loss; its gradient reaches the rows times ``-strength``."""
         with torch.autocast(rows.device.type, enabled=False):
             rows = _GradientReversal.apply(rows.to(self.hidden.weight.dtype), strength)
             scores = self.output(torch.relu(self.hidden(rows))).squeeze(1).float()
@@ -86,7 +86,7 @@ def _balanced_accuracy(scores: Tensor, is_target: Tensor) -> Tensor:
 
 
 def _balanced(weights: Tensor, domain: Tensor) -> Tensor:
-    """Weights that sum to one half in each domain, or to nothing where one has none."""
+    """Weights that sum to one half in each domain; all zero if a domain has no weight."""
     parts = [weights * (domain == d) for d in (SOURCE, TARGET)]
     totals = [part.sum() for part in parts]
     has_both = (totals[0] > 0) & (totals[1] > 0)
@@ -97,11 +97,11 @@ def _balanced(weights: Tensor, domain: Tensor) -> Tensor:
 
 
 class AdversarialLoss(TransferLoss):
-    """A loss whose discriminator tells the domains apart, and whose encoder prevents it.
+    """Base class of losses that train an encoder against a domain discriminator.
 
     Args:
         scale: Final strength of the reversal.
-        gamma: How early it rises.
+        gamma: Larger values make the strength rise earlier.
         num_hidden: Width of the discriminator; None: that of the features.
 
     Raises:
@@ -123,10 +123,10 @@ class AdversarialLoss(TransferLoss):
         self.prior_watch = PriorWatch(self.name.upper())
 
     def strength(self, progress: float) -> float:
-        """How strongly the encoder is pushed by now."""
+        """Strength of the reversal at this point of the training."""
         return reversal_strength(progress, scale=self.scale, gamma=self.gamma)
 
     def metrics(self, loss: Tensor) -> dict[str, Tensor]:
-        """The loss, and how often the discriminator was right."""
+        """The loss and the discriminator's accuracy."""
         accuracy = self.discriminator.accuracy
         return {**super().metrics(loss), "discriminator_accuracy": accuracy}

@@ -1,4 +1,4 @@
-"""What the losses share that measure how far apart the features of the two domains are."""
+"""Base class of losses that measure the distance between the features of the two domains."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class FeatureDistanceLoss(TransferLoss):
         return self.weight * self.distance(source, target)
 
     def distance(self, source: Tensor, target: Tensor) -> Tensor:
-        """The distance of two sets of features, without the weight; it needs no trainer.
+        """The distance between two sets of features, without the weight; it needs no trainer.
 
         Args:
             source: Features of source rows in float32, shape ``(n, hidden)``.
             target: Features of target rows, shape ``(m, hidden)``.
 
         Returns:
-            A scalar; 0 where there are too few rows to measure it.
+            A scalar; 0 if there are too few rows to measure it.
         """
         raise NotImplementedError

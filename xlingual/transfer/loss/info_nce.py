@@ -17,7 +17,7 @@ def info_nce(
     source_keys: Tensor | None = None,
     target_keys: Tensor | None = None,
 ) -> Tensor:
-    r"""InfoNCE both ways over the pairs of a batch (van den Oord et al., 2018).
+    r"""InfoNCE in both directions over the pairs of a batch (van den Oord et al., 2018).
 
     .. math:: L = -\tfrac12 \operatorname{mean}_i \left[\log\frac{e^{s_{ii}}}{\sum_j e^{s_{ij}}}
               + \log\frac{e^{s_{ii}}}{\sum_j e^{s_{ji}}}\right],
@@ -28,7 +28,7 @@ def info_nce(
         target: Vectors of the translations, shape ``(batch, dim)``.
         temperature: :math:`\tau`; 0.05 after SimCSE.
         source_keys: Equal for rows with equal source sentences, shape ``(batch,)``. Other rows
-            with the key of row i are false negatives of it and leave its sums.
+            with the key of row i are false negatives of it and are left out of its sums.
         target_keys: The same for the target sentences.
     """
     scores = F.normalize(source.float(), dim=-1) @ F.normalize(target.float(), dim=-1).T

@@ -1,4 +1,4 @@
-"""Maximum mean discrepancy: the features of both domains must have one distribution."""
+"""Maximum mean discrepancy: give the features of both domains the same distribution."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class MaximumMeanDiscrepancyLoss(FeatureDistanceLoss):
               {2 a_u \sigma^2}\right)
 
     with :math:`\sigma^2` the mean squared distance over all pairs of the batch's rows, taken as a
-    constant. The biased estimator: it is zero for identical samples and is defined for a domain of
-    one row. A batch without rows of one domain gives zero.
+    constant. This is the biased estimator: it is zero for identical samples and is defined for a
+    domain of one row. A batch without rows of one domain gives zero.
 
     Args:
         weight: :math:`w`, constant over the run as in the paper.
@@ -73,5 +73,5 @@ class MaximumMeanDiscrepancyLoss(FeatureDistanceLoss):
 
 
 def _squared_distances(rows: Tensor, others: Tensor) -> Tensor:
-    # Not by the matrix product: its rounding would make a row differ from itself.
+    # Not by the matrix product: its rounding would give a row a distance to itself.
     return torch.cdist(rows, others, compute_mode="donot_use_mm_for_euclid_dist").square()

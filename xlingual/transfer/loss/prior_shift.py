@@ -1,4 +1,4 @@
-"""A warning where the two domains seem to hold the classes in different shares."""
+"""A warning if the class shares of the two domains seem to differ."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ logger = logging.getLogger(__name__)
 def warn_if_prior_moves(
     source_probs: Tensor, target_probs: Tensor, *, method: str, max_distance: float = 0.1
 ) -> bool:
-    """Warn where a class is predicted more often on one domain than on the other.
+    """Warn if a class is predicted more often in one domain than in the other.
 
-    Making the features of both domains alike is right where both hold the classes in the same
-    shares. Under label shift it moves rows of one class onto another (Zhao et al. 2019, "On
-    Learning Invariant Representations for Domain Adaptation").
+    Making the features of both domains alike is right if both have the same class shares. Under
+    label shift it moves rows of one class onto another (Zhao et al. 2019, "On Learning Invariant
+    Representations for Domain Adaptation").
 
     Args:
-        source_probs: Predicted probabilities of source rows, shape ``(rows, num_labels)``; their
-            mean is a row as well.
-        target_probs: The same of target rows.
-        method: What the warning calls the method.
-        max_distance: The largest difference of a class's share that passes.
+        source_probs: Predicted probabilities of source rows, shape ``(rows, num_labels)``; a single
+            row with their mean is enough.
+        target_probs: The same for target rows.
+        method: Name of the method in the warning.
+        max_distance: The largest difference in a class's share without a warning.
 
     Returns:
         Whether it warned.
@@ -51,12 +51,12 @@ def warn_if_prior_moves(
 
 
 class PriorWatch:
-    """Collects predictions by domain, and every so many batches looks for a shift of the prior.
+    """Collects predictions by domain, and checks for a shift of the prior every few batches.
 
     Args:
-        method: What the warning calls the method.
-        num_batches: Batches between two looks, each at the batches since the last one. The first
-            ones, in which the head is still untrained, are not looked at.
+        method: Name of the method in the warning.
+        num_batches: Batches between two checks, each of the batches since the last one. The first
+            batches are not checked: the head is still untrained.
         max_distance: As in :func:`warn_if_prior_moves`.
     """
 
@@ -83,9 +83,9 @@ class PriorWatch:
             self._counts = [a + b for a, b in zip(self._counts, counts, strict=True)]
         self._num_seen += 1
         if self._num_seen % self.num_batches == 0:
-            self._look()
+            self._check()
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         is_first = self._num_seen == self.num_batches
         means = [total / count for total, count in zip(self._sums, self._counts, strict=True)]
         self._sums, self._counts = [], []

@@ -1,4 +1,4 @@
-"""R-Drop: two noisy readings of a row must agree."""
+"""R-Drop: two noisy passes over a row must agree."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ class RDropLoss(TransferLoss):
     with :math:`p_i` the prediction of the batch's pass and :math:`\tilde p_i` that of a second
     pass over the same rows, in the same forward call. Rows without a label take part. The paper
     adds the task's losses of both passes; here that of the first stands for their mean, so
-    :math:`w` is half of its :math:`\alpha`. A step costs twice.
+    :math:`w` is half of its :math:`\alpha`. A step costs twice as much.
 
-    An encoder without dropout (the embedded one, and ModernBERT as published) reads a row twice
-    in the same way: the loss is zero. It then needs noise of another kind, and ``token_cutoff``
-    hides a random share of the tokens from the second pass (token cutoff with the same
-    consistency term, Shen et al. 2020). R3F (Aghajanyan et al. 2021) puts noise of 1e-5 on the
-    embeddings instead; that changes predictions by less than a bfloat16 can tell, and would need
-    the model's layers, while hidden tokens are plain model inputs.
+    An encoder without dropout (the embedded one, and ModernBERT as published) predicts the same in
+    both passes, so the loss is zero. It needs another kind of noise: ``token_cutoff`` hides a
+    random share of the tokens from the second pass (token cutoff with the same consistency term,
+    Shen et al. 2020). R3F (Aghajanyan et al. 2021) adds noise of 1e-5 to the embeddings instead;
+    that changes predictions by less than bfloat16 can resolve, and it needs access to the model's
+    layers, while hidden tokens are plain model inputs.
 
     Args:
         weight: :math:`w`; 1 to 5 are usual, and 1 is the mild end.
         token_cutoff: Share of tokens hidden from the second pass; 0 relies on dropout, 0.1 to 0.15
             for models without it. The first token of a row is never hidden.
-        seed: Seed of the hidden tokens; which ones depends on it and the step alone.
+        seed: Seed of the hidden tokens, which depend on it and the step alone.
 
     Raises:
         ConfigError: ``weight`` is negative or ``token_cutoff`` outside [0, 1).
@@ -60,7 +60,7 @@ class RDropLoss(TransferLoss):
         self._num_equal = 0
 
     def extra_rows(self, inputs: Mapping[str, Tensor], *, step: int) -> dict[str, Tensor]:
-        """The batch's rows once more, with tokens hidden where that is asked for."""
+        """The batch's rows once more, with tokens hidden if ``token_cutoff`` is set."""
         rows = dict(model_inputs(inputs))
         if self.token_cutoff:
             mask = rows["attention_mask"]
@@ -81,7 +81,7 @@ class RDropLoss(TransferLoss):
         return self.weight * (there + back).mean() / 2
 
     def _warn_without_noise(self, first: Tensor, second: Tensor) -> None:
-        # More than one batch: a fresh LoRA adapter adds nothing, whatever its dropout, at step 0.
+        # One batch is not enough: at step 0 a fresh LoRA adapter adds nothing, even with dropout.
         if not 0 <= self._num_equal < _BATCHES_TO_JUDGE:
             return
         is_equal = torch.allclose(first.detach(), second.detach(), rtol=1e-3, atol=1e-3)

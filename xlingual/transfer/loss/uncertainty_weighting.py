@@ -1,4 +1,4 @@
-"""Uncertainty weights: tasks or domains find their weights in the loss while they are learnt."""
+"""Uncertainty weighting: learn the weight of each task or domain in the loss."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class UncertaintyWeights(TransferLoss):
     .. math:: L = \frac{1}{N} \sum_i \left[ e^{-s_{d(i)}} \, \lambda_{d(i)} w_i \ell_i
               + \tfrac12 s_{d(i)} \right], \qquad s_d = b \tanh(r \theta_d / b)
 
-    with :math:`s_d = \log \sigma_d^2` of group *d* (the column ``group``), zero at the start: then
-    it is the plain loss. A group whose loss stays high, by noise or by difficulty, weighs less.
+    with :math:`s_d = \log \sigma_d^2` of group *d* (the column ``group``), zero at the start, which
+    gives the plain loss. A group whose loss stays high, from noise or difficulty, weighs less.
     The :math:`\theta_d` are trained by the run's optimizer and are not part of the saved model.
-    AdamW moves a parameter by about its learning rate a step, hence the factor *r*; the bound *b*
-    keeps a task that is learnt by heart from taking over.
+    AdamW moves a parameter by about its learning rate per step, hence the factor *r*; the bound *b*
+    keeps a memorised task from taking over.
 
     Args:
         num_groups: Number of tasks or domains.
@@ -54,7 +54,7 @@ class UncertaintyWeights(TransferLoss):
         """The bracket of the formula, zero for rows without a label.
 
         Raises:
-            ConfigError: The rows do not say which group they are of.
+            ConfigError: The rows have no column ``group``.
         """
         if "group" not in inputs:
             raise ConfigError(
@@ -66,7 +66,7 @@ class UncertaintyWeights(TransferLoss):
         return weighed * is_labelled(inputs["labels"])
 
     def forward(self, batch: LossInputs) -> Tensor:
-        """Nothing is added to the sum of the rows."""
+        """Zero: this loss only scales the row losses."""
         return batch.logits.new_zeros(())
 
     def metrics(self, loss: Tensor) -> dict[str, Tensor]:

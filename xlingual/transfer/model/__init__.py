@@ -1,1 +1,1 @@
-"""Methods at the model seam: what is changed in a model, or computed from its features."""
+"""Methods at the model seam: they change a model, or compute something from its features."""

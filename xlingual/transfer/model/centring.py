@@ -1,4 +1,4 @@
-"""Per-language centring: what sets the target's features apart from the source's is taken off."""
+"""Per-language centring: subtract the offset between target and source features."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ def language_offset(
 
     .. math:: o = \mu_t - \mu_s
 
-    Where the classes have other shares on the two sides, this difference holds a part that is about
-    the classes and not about the language. With the probabilities of both sides the means are taken
-    class by class, and every class counts the same,
+    If the class shares of the two sides differ, part of this difference is due to the classes and
+    not to the language. Given the probabilities of both sides, the means are taken class by class,
+    and every class has the same weight,
 
     .. math:: o = \frac{1}{C} \sum_c (\mu_t^c - \mu_s^c), \quad
         \mu^c = \frac{\sum_i p_i(c) f_i}{\sum_i p_i(c)}
 
-    Both sides are to be given *predicted* probabilities: labels on the one side and predictions on
-    the other would make a difference out of the errors.
+    Pass *predicted* probabilities for both sides: with labels on one side and predictions on the
+    other, prediction errors would look like a difference between the languages.
 
     Args:
-        source_features: What the output layer reads for source rows, shape ``(rows, hidden)``.
+        source_features: Inputs of the output layer for source rows, shape ``(rows, hidden)``.
         target_features: The same for unlabelled target rows.
         source_probs: Shape ``(rows, num_labels)``; with ``target_probs``, or neither.
         target_probs: Shape ``(rows, num_labels)``.
@@ -43,7 +43,7 @@ def language_offset(
         Shape ``(hidden,)``; zero for identical inputs.
 
     Raises:
-        DataError: Shapes that do not fit, no rows, or values that are not finite.
+        DataError: Shapes that do not match, no rows, or values that are not finite.
     """
     source, target = (
         np.asarray(features, dtype=float) for features in (source_features, target_features)
@@ -61,7 +61,7 @@ def language_offset(
             f"{len(target)} rows, or values that are not finite"
         )
     if (source_probs is None) != (target_probs is None):
-        raise DataError("probabilities are needed of both sides or of neither; one was given")
+        raise DataError("expected probabilities for both sides or for neither; got one side only")
     if source_probs is None or target_probs is None:
         return target.mean(axis=0) - source.mean(axis=0)
     means = [_class_means(source, source_probs), _class_means(target, target_probs)]
@@ -78,7 +78,7 @@ def _class_means(features: Floats, probs: ArrayLike) -> Floats:
             f"expected one row of probabilities for each of {len(features)} rows of features; "
             f"got shape {weights.shape}"
         )
-    # One row's worth of the overall mean keeps a class that is hardly predicted from being noise.
+    # One row's worth of the overall mean keeps that of a rarely predicted class from being noise.
     sums = weights.T @ features + features.mean(axis=0)
     return sums / (weights.sum(axis=0)[:, None] + 1)
 
@@ -88,11 +88,11 @@ def centring_shift(weight: ArrayLike, offset: ArrayLike) -> Floats:
 
     .. math:: W (f - o) + b = W f + (b - W o)
 
-    ``shift_output_bias(model, centring_shift(weight, offset))`` makes it part of a model that is to
-    read the target; source rows are not to be shifted.
+    ``shift_output_bias(model, centring_shift(weight, offset))`` makes it part of a model for the
+    target; source rows must not be shifted.
 
     Args:
-        weight: Of the output layer, shape ``(num_labels, hidden)``.
+        weight: Weight of the output layer, shape ``(num_labels, hidden)``.
         offset: From :func:`language_offset`, shape ``(hidden,)``.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Embedding propagation: tokens that training never saw follow their neighbours that it did see."""
+"""Embedding propagation: tokens unseen in training follow their nearest seen neighbours."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ def propagate_embeddings(
     .. math:: e'_u = e_u + \sum_{s \in N_k(u)} \frac{\exp(\cos(e_u, e_s) / \tau)}
               {\sum_{s' \in N_k(u)} \exp(\cos(e_u, e_{s'}) / \tau)} \; (e'_s - e_s)
 
-    Fine-tuning on English sends no gradient to the rows of Chinese tokens. Frozen, the table learns
-    nothing of the task; trained, its two halves drift apart. Where an encoder's table is aligned
-    across the languages, what was learnt about *excellent* is carried on to 优秀 by their nearness
-    before training. Tokens that were seen keep what they learnt.
+    Fine-tuning on English sends no gradient to the rows of Chinese tokens. A frozen table learns
+    nothing about the task; in a trained one the two halves drift apart. If the table is aligned
+    across the languages, what was learnt about *excellent* carries over to 优秀, which was close to
+    it before training. Tokens seen in training keep what they learnt.
 
     Args:
         before: The table before training, shape ``(vocab_size, dim)``.
         after: The table after training, the same shape.
         is_seen: Which tokens occurred in training, shape ``(vocab_size,)``.
         num_neighbors: k.
-        temperature: :math:`\tau`; small values follow the nearest neighbour alone, and a good
-            part of what one token does is noise.
+        temperature: :math:`\tau`; small values follow the nearest neighbour alone, and much of a
+            single token's movement is noise.
 
     Returns:
         The new table.
 
     Raises:
-        DataError: Shapes that do not fit each other.
+        DataError: The shapes do not match.
     """
     if before.shape != after.shape or is_seen.shape != before.shape[:1]:
         raise DataError(

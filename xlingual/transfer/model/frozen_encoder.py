@@ -1,4 +1,4 @@
-"""Encoders that are not trained, with a linear head fitted on their features."""
+"""Frozen encoders with a linear head fitted on their features."""
 
 from __future__ import annotations
 
@@ -42,26 +42,28 @@ logger = logging.getLogger(__name__)
 
 
 class FrozenEncoder:
-    """One or two encoders that are not trained, and a linear head on their features.
+    """One or two frozen encoders with a linear head on their features.
 
-    What the head reads decides whether the result is a folder that loads by itself:
+    The features depend on the encoder, and decide whether the result can be saved as a folder that
+    loads by itself:
 
-    * a checkpoint that brought everything below its output layer, such as a fine-tuned classifier:
-      the input of that layer;
-    * ModernBERT with mean pooling (the embedded encoder), whose head is passed through: the
-      layer-normalised mean of the hidden states;
-    * any other encoder whose pooler is new and random, and two encoders together: the mean of the
-      hidden states. No classification class expresses that, so ``reason_not_saved`` is set.
+    * for a checkpoint with trained weights for everything below its output layer, such as a
+      fine-tuned classifier, they are the input of that layer;
+    * for ModernBERT with mean pooling (the embedded encoder), whose head is made to pass its input
+      through, they are the layer-normalised mean of the hidden states;
+    * for any other encoder, whose pooler is new and random, and for two encoders together, they are
+      the mean of the hidden states. No classification class computes that, so
+      ``reason_not_saved`` is set.
 
     Args:
         models: Folders or hub ids; None is the embedded encoder.
         task: A single-label task.
         label_space: The labels of the data.
         revision: Branch, tag or commit of the first model.
-        max_length: Tokens of a row; None: 128, or what every encoder reads where that is less.
-        batch_size: Rows of a forward pass.
+        max_length: Tokens per row; None: 128, or what every encoder can read if that is less.
+        batch_size: Rows per forward pass.
         cache_dir: Where features are kept between runs.
-        seed: Of cross-validation.
+        seed: Seed of cross-validation.
 
     Raises:
         ConfigError: A multi-label task, or not one or two models.
@@ -105,17 +107,11 @@ class FrozenEncoder:
             "task": task, "max_length": self.max_length, "batch_size": batch_size,
             "cache_dir": cache_dir,
         }  # fmt: skip
-        head_is_read = [_makes_features(part.model, part.new_parameters) for part in loaded]
-        self.poolings = ["head" if readable else "mean" for readable in head_is_read]
-        self.reason_not_saved: str | None = None
-        if len(models) > 1:
-            self.reason_not_saved = "the features of two encoders fit no single model class"
-        elif not head_is_read[0]:
-            name = type(self.models[0]).__name__
-            self.reason_not_saved = f"the pooler of {name} is new, and it cannot read a plain mean"
-        elif output_layer(self.models[0]).bias is None:
-            name = type(self.models[0]).__name__
-            self.reason_not_saved = f"the output layer of {name} has no bias to hold the head's"
+        self.poolings = [
+            "head" if _has_trained_head_input(part.model, part.new_parameters) else "mean"
+            for part in loaded
+        ]
+        self.reason_not_saved = _reason_not_saved(self.models, self.poolings)
         self.head: LinearMap | None = None
         self.target_head: LinearMap | None = None
         self._source_features = np.empty((0, 0))
@@ -151,10 +147,10 @@ class FrozenEncoder:
         }
 
     def centre(self, unlabeled: Dataset) -> None:
-        """Take what the language adds to the target's features off, class by class.
+        """Remove the offset of the target's features from the source's, class by class.
 
         Args:
-            unlabeled: Target text; the source side are the rows of :meth:`fit`.
+            unlabeled: Target text; the source rows are those of :meth:`fit`.
         """
         head = self._fitted()
         sides = [self._source_features, fuse_features(self.features(unlabeled))]
@@ -165,7 +161,7 @@ class FrozenEncoder:
         logger.info("centring shifts the target's logits by %s", np.round(self.target_shift, 2))
 
     def self_train(self, unlabeled: Dataset, **settings: Any) -> None:
-        """Refit the head for the target by its own surest labels: see ``self_train_head``.
+        """Refit the head on its most confident target labels: see ``self_train_head``.
 
         Args:
             unlabeled: Target text; a label column in it is never read.
@@ -177,7 +173,7 @@ class FrozenEncoder:
         self.costs["self_training_seconds"] = time.perf_counter() - started
 
     def co_train(self, unlabeled: Dataset) -> None:
-        """Refit the self-trained head by the words of the target: see ``co_train_head``.
+        """Refit the self-trained head on labels by the target's n-grams: see ``co_train_head``.
 
         Args:
             unlabeled: Target text; a label column in it is never read.
@@ -188,7 +184,7 @@ class FrozenEncoder:
         self.costs["co_training_seconds"] = time.perf_counter() - started
 
     def predict_labels(self, dataset: Dataset, *, is_target: bool = True) -> LabelPredictions:
-        """Predict rows in their order; the source is read by the source's own head."""
+        """Predict rows in their order; source rows use the head that was fitted on the source."""
         logits = self._fitted(is_target)(fuse_features(self.features(dataset)))
         logits = logits + self.target_shift * is_target
         decided, probs = self.task.decide(logits), self.task.probabilities(logits)
@@ -219,7 +215,7 @@ class FrozenEncoder:
         """Write a folder that loads with ``AutoModelForSequenceClassification``, for the target.
 
         Returns:
-            False where no such folder can hold the result; the log says why.
+            False if no such folder can hold the result; the log says why.
         """
         if self.reason_not_saved is not None:
             logger.warning("no model is saved, only its results: %s", self.reason_not_saved)
@@ -245,8 +241,22 @@ class FrozenEncoder:
         )
 
 
-def _makes_features(model: PreTrainedModel, new_parameters: frozenset[str]) -> bool:
-    """Whether the input of the output layer is worth reading; makes it so where it can be."""
+def _reason_not_saved(models: Sequence[Any], poolings: Sequence[str]) -> str | None:
+    if len(models) > 1:
+        return "the features of two encoders fit no single model class"
+    name = type(models[0]).__name__
+    if poolings[0] != "head":
+        return f"the pooler of {name} is new, and {name} cannot read a plain mean"
+    if output_layer(models[0]).bias is None:
+        return f"the output layer of {name} has no bias to hold the head's"
+    return None
+
+
+def _has_trained_head_input(model: PreTrainedModel, new_parameters: frozenset[str]) -> bool:
+    """Whether trained weights alone compute the output layer's input.
+
+    A new head of ModernBERT is changed to pass its input through.
+    """
     config: Any = model.config
     if config.model_type == "modernbert" and config.classifier_pooling == "mean":
         if any(name.endswith("classifier.weight") for name in new_parameters):
@@ -260,8 +270,7 @@ def _makes_features(model: PreTrainedModel, new_parameters: frozenset[str]) -> b
 
 @torch.no_grad()
 def _pass_through(model: Any) -> None:
-    """Let ModernBERT's head hand on the mean it pools: what masked prediction left there was made
-    for single tokens."""
+    """Make ModernBERT's head pass on the pooled mean: it was pretrained for single tokens."""
     model.config.classifier_activation = "linear"
     model.head.act = torch.nn.Identity()
     model.head.dense.weight.copy_(torch.eye(model.head.dense.in_features))

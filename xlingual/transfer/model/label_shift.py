@@ -1,4 +1,4 @@
-"""Label shift: the classes have other shares in the target text than in the source rows."""
+"""Label shift: the class shares of the target text differ from those of the source rows."""
 
 from __future__ import annotations
 
@@ -43,16 +43,16 @@ class BiasCorrection(NamedTuple):
 
 
 class LabelShift(NamedTuple):
-    """What was found of a shift, and what is done about it.
+    """An estimated label shift and its correction.
 
     Attributes:
         source_prior: Share of each class among the source validation rows.
         target_prior: The estimated share of each class among the target rows.
         distance: The L1 distance between the two.
         margin: 97.5th percentile of the L1 distance between redrawn estimates and the estimate.
-        log_ratio: What is added to calibrated log probabilities; zero where nothing is done.
+        log_ratio: Added to calibrated log probabilities; zero if nothing is corrected.
         logit_shift: The same for the model's own logits, with the bias of the calibration:
-            ``(log_ratio + b) * T``; zero where nothing is done. ``shift_output_bias`` takes it.
+            ``(log_ratio + b) * T``; zero if nothing is corrected. For ``shift_output_bias``.
         is_applied: Whether the guard let the correction pass.
         reason: Why, or why not.
     """
@@ -67,7 +67,7 @@ class LabelShift(NamedTuple):
     reason: str
 
     def __call__(self, probs: ArrayLike) -> Floats:
-        """Corrected probabilities of target rows; unchanged where nothing is done."""
+        """Corrected probabilities of target rows; unchanged if nothing is corrected."""
         probs = np.asarray(probs, dtype=float)
         if not self.is_applied:
             return probs
@@ -101,21 +101,20 @@ def correct_label_shift(
     among the target rows (Lipton et al. 2018).
 
     A model that is worse in the other language breaks the assumption, and an estimate from few rows
-    is noise. So nothing is changed unless there are ``min_rows`` target rows; the prior has moved
-    further than ``min_distance`` beyond what redrawing the rows explains; the target's
-    probabilities are distributed as those of the source are with its classes reweighted by
-    :math:`q / p` (Kolmogorov-Smirnov, each class, at 1% together); and the n-grams of
-    ``target_rows``, where these are given, agree with the corrected predictions no less
-    (``ngram_gain``). The last two keep the method from losing between languages, where the
-    assumption seldom holds. The ratio is clipped to ``1 / max_ratio .. max_ratio``. The log says
-    what was decided and why.
+    is noise. So nothing is changed unless all of these hold: there are ``min_rows`` target rows;
+    the prior has moved by ``min_distance`` more than redrawing the rows explains; the target's
+    probabilities are distributed like the source's with its classes reweighted by :math:`q / p`
+    (Kolmogorov-Smirnov for each class, at 1% together); and the n-grams of ``target_rows``, if
+    given, agree with the corrected predictions at least as often (``ngram_gain``). The last two
+    keep the method from doing harm between languages, where the assumption seldom holds. The ratio
+    is clipped to ``1 / max_ratio .. max_ratio``. The log says what was decided and why.
 
     Args:
         source_probs: Probabilities of labelled source rows that were not trained on, shape
             ``(rows, num_labels)``.
         source_references: Their label ids; rows with a negative id are left out.
         target_probs: Probabilities of the unlabelled target rows, same width.
-        target_rows: These rows, for their words; a label column in them is never read.
+        target_rows: These rows, for their n-grams; a label column in them is never read.
         method: ``"em"`` or ``"bbse"``.
         min_rows: Fewer target rows change nothing.
         min_distance: L1 distance beyond the margin that the prior must have moved.
@@ -124,61 +123,58 @@ def correct_label_shift(
         seed: Seed of the redraws.
 
     Raises:
-        ConfigError: Another ``method``, or a ``max_ratio`` below 1.
-        DataError: Shapes that do not fit, or values that are no probabilities.
+        ConfigError: An unknown ``method``, or a ``max_ratio`` below 1.
+        DataError: Shapes that do not match, or values that are not probabilities.
     """
     if method not in LABEL_SHIFT_METHODS or max_ratio < 1 or num_resamples < 1:
         raise ConfigError(
             f"expected method {' or '.join(LABEL_SHIFT_METHODS)}, max_ratio and num_resamples of "
             f"at least 1; got {method!r}, {max_ratio} and {num_resamples}"
         )
-    source, target = _checked(source_probs, "source"), _checked(target_probs, "target")
-    references = np.asarray(source_references)
-    if references.shape != source.shape[:1] or source.shape[1] != target.shape[1]:
-        raise DataError(
-            "expected one label id per source row and as many labels on both sides; got "
-            f"{references.shape} ids for source {source.shape} and target {target.shape}"
-        )
-    source, references = source[references >= 0], references[references >= 0]
-    labels = np.eye(source.shape[1])[references] if len(references) else source
+    source, labels, target = _checked_rows(source_probs, source_references, target_probs)
     prior = labels.mean(axis=0) if len(labels) else np.zeros(source.shape[1])
-    if len(target) < min_rows or prior.min() <= 0:
-        missing = f"{int((prior <= 0).sum())} classes have no source validation row"
-        few = f"{len(target)} target rows are fewer than {min_rows}"
-        return _unchanged(prior, prior, 0.0, 0.0, few if len(target) < min_rows else missing)
+    if len(target) < min_rows:
+        return _not_corrected(prior, f"{len(target)} target rows are fewer than {min_rows}")
+    if prior.min() <= 0:
+        num_missing = int((prior <= 0).sum())
+        return _not_corrected(prior, f"{num_missing} classes have no source validation row")
     estimate = _estimate_by_em if method == "em" else _estimate_by_bbse
-    uniform = np.ones(len(source)), np.ones(len(target))
-    correction = _fit_bias_correction(source, labels, uniform[0])
-    target_prior = estimate(source, labels, target, *uniform)
-    distance = float(np.abs(target_prior - prior).sum())
+    weights = np.ones(len(source)), np.ones(len(target))
+    target_prior = estimate(source, labels, target, *weights)
     margin = _margin(estimate, source, labels, target, target_prior - prior, num_resamples, seed)
-    found = (
-        f"estimated class shares {_shares(target_prior)} against {_shares(prior)} in the source: "
-        f"{distance:.2f} apart in L1, {margin:.2f} of it within redrawing"
-    )
-    if not distance - margin > min_distance:
-        return _unchanged(prior, target_prior, distance, margin, found)
+    found = _uncorrected(prior, target_prior, margin)
+    if not found.distance - margin > min_distance:
+        return _logged(found)
     misfit, bound = _misfit(source, labels @ (target_prior / prior), target)
     if misfit > bound:
-        broken = (
-            f"{found}; but the target's probabilities do not look like the source's with other "
-            f"shares of its classes (distance {misfit:.2f}, expected at most {bound:.2f})"
+        return _logged(
+            found,
+            "the target's probabilities do not look like the source's with other class shares "
+            f"(distance {misfit:.2f}, expected at most {bound:.2f})",
         )
-        return _unchanged(prior, target_prior, distance, margin, broken)
-    ratio = np.clip(target_prior / prior, 1 / max_ratio, max_ratio)
-    log_ratio = np.log(ratio)
-    shift = (log_ratio + correction.bias) * correction.calibration_temperature
-    corrected = LabelShift(
-        prior, target_prior, distance, margin, log_ratio, shift - shift.mean(), True, found
-    )
+    corrected = _corrected(found, _fit_bias_correction(source, labels, weights[0]), max_ratio)
     gain = None
     if target_rows is not None:
         gain = ngram_gain(target, corrected(target).argmax(axis=1), target_rows)
     if gain is not None and gain < 0:
-        lost = f"{found}; but {-gain:.1%} fewer rows would agree with the n-grams of the target"
-        return _unchanged(prior, target_prior, distance, margin, lost)
-    logger.info("label shift is corrected: %s", found)
-    return corrected
+        return _logged(found, f"{-gain:.1%} fewer rows would agree with the n-grams of the target")
+    return _logged(corrected)
+
+
+def _checked_rows(
+    source_probs: ArrayLike, source_references: ArrayLike, target_probs: ArrayLike
+) -> tuple[Floats, Floats, Floats]:
+    """Probabilities and one-hot labels of the labelled source rows, and target probabilities."""
+    source, target = _checked(source_probs, "source"), _checked(target_probs, "target")
+    references = np.asarray(source_references)
+    if references.shape != source.shape[:1] or source.shape[1] != target.shape[1]:
+        raise DataError(
+            "expected one label id per source row and the same number of labels on both sides; got "
+            f"{references.shape} ids for source {source.shape} and target {target.shape}"
+        )
+    source, references = source[references >= 0], references[references >= 0]
+    labels = np.eye(source.shape[1])[references] if len(references) else source
+    return source, labels, target
 
 
 def _checked(probs: ArrayLike, side: str) -> Floats:
@@ -199,12 +195,34 @@ def _checked(probs: ArrayLike, side: str) -> Floats:
     return array
 
 
-def _unchanged(
-    prior: Floats, target_prior: Floats, distance: float, margin: float, reason: str
-) -> LabelShift:
-    logger.info("label shift is not corrected: %s", reason)
-    zero = np.zeros_like(prior)
+def _uncorrected(prior: Floats, target_prior: Floats, margin: float) -> LabelShift:
+    distance, zero = float(np.abs(target_prior - prior).sum()), np.zeros_like(prior)
+    reason = (
+        f"estimated class shares {_shares(target_prior)} against {_shares(prior)} in the source: "
+        f"{distance:.2f} apart in L1, {margin:.2f} of it within redrawing"
+    )
     return LabelShift(prior, target_prior, distance, margin, zero, zero, False, reason)
+
+
+def _corrected(found: LabelShift, correction: BiasCorrection, max_ratio: float) -> LabelShift:
+    ratio = np.clip(found.target_prior / found.source_prior, 1 / max_ratio, max_ratio)
+    log_ratio = np.log(ratio)
+    shift = (log_ratio + correction.bias) * correction.calibration_temperature
+    return found._replace(log_ratio=log_ratio, logit_shift=shift - shift.mean(), is_applied=True)
+
+
+def _not_corrected(prior: Floats, reason: str) -> LabelShift:
+    """No shift was estimated."""
+    return _logged(_uncorrected(prior, prior, 0.0)._replace(reason=reason))
+
+
+def _logged(shift: LabelShift, problem: str = "") -> LabelShift:
+    """Log the decision; a problem found by the guard is added to the reason."""
+    if problem:
+        shift = shift._replace(reason=f"{shift.reason}; but {problem}")
+    decision = "corrected" if shift.is_applied else "not corrected"
+    logger.info("label shift is %s: %s", decision, shift.reason)
+    return shift
 
 
 def _shares(prior: Floats) -> str:
@@ -212,11 +230,11 @@ def _shares(prior: Floats) -> str:
 
 
 def _fit_bias_correction(probs: Floats, labels: Floats, weights: Floats) -> BiasCorrection:
-    """The temperature and bias of least weighted cross-entropy, with a faint pull to T=1, b=0."""
+    """The temperature and bias with the lowest weighted cross-entropy, regularised to T=1, b=0."""
     log_probs = np.log(np.clip(probs, _TINY, None))
     num_labels, total = probs.shape[1], weights.sum()
 
-    # The pull decides only where the data does not: validation rows without a single error.
+    # The weak regulariser matters only if the data does not decide: no validation row is wrong.
     def loss(parameters: Floats) -> tuple[float, Floats]:
         scale, bias = np.exp(parameters[0]), parameters[1:]
         fitted = log_softmax(scale * log_probs + bias, axis=1)
@@ -240,8 +258,8 @@ def _estimate_by_em(
     tolerance: float = 1e-6,
 ) -> Floats:
     correction = _fit_bias_correction(source, labels, source_weights)
-    # The prior that the calibrated model has in it is the mean of its predictions, which at the
-    # optimum of the bias is that of the labels; written so, the pull on the bias cancels out.
+    # The prior inside the calibrated model is the mean of its predictions, which at the optimum of
+    # the bias equals that of the labels; the regulariser's effect on the bias cancels out this way.
     prior = source_weights @ correction(source) / source_weights.sum()
     posterior = correction(target) / prior
     shares, weights = prior, target_weights / target_weights.sum()
@@ -261,7 +279,7 @@ def _estimate_by_bbse(
     confusion = (hard[source.argmax(axis=1)] * source_weights[:, None]).T @ labels
     confusion /= source_weights.sum()
     predicted = target_weights @ hard[target.argmax(axis=1)] / target_weights.sum()
-    # A class that is never predicted makes the matrix singular: least squares of least norm.
+    # A class that is never predicted makes the matrix singular: take the least-norm solution.
     ratio = np.linalg.lstsq(confusion, predicted, rcond=1e-3)[0].clip(min=0)
     shares = ratio * (source_weights @ labels)
     total = shares.sum()
@@ -269,9 +287,9 @@ def _estimate_by_bbse(
 
 
 def _misfit(source: Floats, weights: Floats, target: Floats) -> tuple[float, float]:
-    """The largest Kolmogorov-Smirnov distance of a class's probability, and its bound at 1%."""
+    """The largest Kolmogorov-Smirnov distance over the classes, and its bound at 1%."""
     num_labels = source.shape[1]
-    size = weights.sum() ** 2 / (weights**2).sum()  # rows that so unequal weights are worth
+    size = weights.sum() ** 2 / (weights**2).sum()  # effective number of rows
     level = np.sqrt(-np.log(0.01 / num_labels / 2) / 2)
     bound = float(level * np.sqrt(1 / size + 1 / len(target)))
     distances = []
@@ -294,7 +312,7 @@ def _margin(
     num_resamples: int,
     seed: int,
 ) -> float:
-    """How far the movement of the prior itself moves when the rows of both sets are redrawn."""
+    """The 97.5th percentile of the change in the prior's movement when both sets are redrawn."""
     generator = np.random.default_rng(seed)
     distances = []
     for _ in range(num_resamples):

@@ -1,4 +1,4 @@
-"""Language and task adapters: the task is learnt over one language, which is then swapped.
+"""Language and task adapters: learn the task over one language's adapter, then swap that adapter.
 
 MAD-X (Pfeiffer et al. 2020) *stacks* a task adapter on a language adapter. LoRA pairs *add*:
 
@@ -57,16 +57,16 @@ def train_language_adapter(
 ) -> str:
     """Train a LoRA pair in every linear layer of an encoder by masked prediction on one language.
 
-    Everything else is frozen: the head that predicts tokens as well, so that what the language
-    needs goes into the adapter.
+    Everything else is frozen, including the masked-prediction head, so that only the adapter learns
+    the language.
 
     Args:
         model_name_or_path: Folder or hub id with a masked-prediction head; None: the embedded one.
         texts: Text of one language, without labels.
         output_dir: The adapter goes here; checkpoints too, so that a killed run resumes.
         rank: r; the scale is 2r.
-        learning_rate: Peak learning rate; None: that of adapters for an encoder of this size.
-        seed: Seed of the first weights, of order and masks.
+        learning_rate: Peak learning rate; None: the preset for adapters of an encoder of this size.
+        seed: Seed of the initial weights, the order and the masks.
         revision: Branch, tag or commit on the hub.
         settings: Those of ``continue_pretraining``.
 
@@ -111,7 +111,7 @@ def merge_language_adapter(
         adapter: Folder of the adapter.
         output_dir: The encoder of this language goes here.
         drop_last_layer: Leave the last layer as it was (Pfeiffer et al. 2021, "UNKs Everywhere",
-            MAD-X 2.0): closest to the task, it depends on the language least.
+            MAD-X 2.0): it is closest to the task and depends least on the language.
         revision: Branch, tag or commit on the hub.
 
     Returns:
@@ -210,7 +210,7 @@ def _block_number(name: str) -> int | None:
 
 
 def _drop_last_layer(model: peft.PeftModel) -> None:
-    """Make the pairs of the last block add nothing."""
+    """Set the LoRA pairs of the last block to zero, so that they add nothing."""
     pairs = {name: p for name, p in model.named_parameters() if ".lora_B." in name}
     last = max(number for name in pairs if (number := _block_number(name)) is not None)
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Feature transfer: linear classifiers on features that were computed once, in seconds."""
+"""Feature transfer: linear classifiers on precomputed features, trained in seconds."""
 
 from __future__ import annotations
 
@@ -66,14 +66,16 @@ def fit_linear(
             :math:`-\lVert z - c \rVert^2 / 2 \sigma^2` up to a constant.
         strength: Inverse of the L2 penalty of logistic regression (scikit-learn's *C*); None
             chooses among 1e-4 .. 1e-1 by cross-validation over these rows.
-        num_components: Of PCA; fewer where there are fewer rows or features.
-        feature_scales: Factors on the standardised features, shape ``(hidden,)``: one that is small
-            is hardly heard by a penalised classifier. From :func:`choose_gate`.
-        seed: Of the folds and of PCA.
+        num_components: Number of PCA components; fewer if there are fewer rows or features.
+        feature_scales: Factors on the standardised features, shape ``(hidden,)``, from
+            :func:`choose_gate`: a penalised classifier makes little use of a feature with a small
+            factor.
+        seed: Seed of the folds and of PCA.
 
     Raises:
-        ConfigError: Another ``classifier``, or a ``strength`` or ``num_components`` out of range.
-        DataError: Shapes that do not fit, values that are not finite, or a label without a row.
+        ConfigError: An unknown ``classifier``, or a ``strength`` or ``num_components`` out of
+            range.
+        DataError: Shapes that do not match, values that are not finite, or a label without a row.
     """
     if classifier not in FROZEN_CLASSIFIERS:
         raise ConfigError(f"--classifier takes {', '.join(FROZEN_CLASSIFIERS)}; got {classifier!r}")
@@ -85,7 +87,7 @@ def fit_linear(
     raw, ids = _checked(features, labels, num_labels)
     mean = raw.mean(axis=0)
     deviation = raw.std(axis=0)
-    scale = np.where(deviation > _TINY, 1 / np.maximum(deviation, _TINY), 0.0)  # constant: unread
+    scale = np.where(deviation > _TINY, 1 / np.maximum(deviation, _TINY), 0.0)  # 0: constant
     scale = scale if feature_scales is None else scale * np.asarray(feature_scales, dtype=float)
     rows = (raw - mean) * scale
     components: Floats | None = None
@@ -136,7 +138,7 @@ def _logistic(strength: float) -> Any:
 
 
 def _accuracy_of(rows: Floats, ids: NDArray[np.int64], strength: float, seed: int) -> float:
-    """Cross-validated, or NaN where a label has too few rows for it."""
+    """Cross-validated accuracy; NaN if a label has too few rows."""
     from sklearn.model_selection import StratifiedKFold, cross_val_score
 
     num_folds = min(3, int(np.bincount(ids).min()))
@@ -165,14 +167,14 @@ def _fit_lda(rows: Floats, ids: NDArray[np.int64]) -> tuple[Floats, Floats]:
 
 def _fit_centroids(rows: Floats, ids: NDArray[np.int64], num_labels: int) -> tuple[Floats, Floats]:
     centroids = np.stack([rows[ids == label].mean(axis=0) for label in range(num_labels)])
-    # The variance summed over the features and not averaged: they are correlated, and taken for
-    # independent they would make every prediction certain.
+    # The variance is summed over the features, not averaged: they are correlated, and treating
+    # them as independent would make every prediction near certain.
     variance = max(((rows - centroids[ids]) ** 2).sum(axis=1).mean(), _TINY)
     return centroids / variance, -(centroids**2).sum(axis=1) / (2 * variance)
 
 
 def _both_rows(fitted: Any) -> tuple[Floats, Floats]:
-    """scikit-learn keeps one row for two classes; softmax over both halves is its sigmoid."""
+    """Split scikit-learn's one row for two classes; softmax over both halves is its sigmoid."""
     weight, bias = fitted.coef_, fitted.intercept_
     if len(weight) > 1:
         return weight, bias
@@ -189,7 +191,7 @@ def fuse_features(blocks: Sequence[ArrayLike]) -> Floats:
         Shape ``(rows, sum of hidden_k)``.
 
     Raises:
-        DataError: No blocks, or other numbers of rows.
+        DataError: No blocks, or different numbers of rows.
     """
     arrays = [np.asarray(block, dtype=float) for block in blocks]
     if not arrays or len({array.shape[:1] for array in arrays}) > 1:
@@ -208,29 +210,29 @@ def choose_gate(
     strength: float = 1e-2,
     seed: int = 0,
 ) -> Floats:
-    r"""How much each of two encoders is listened to, as ``feature_scales`` of :func:`fit_linear`.
+    r"""Weight the features of two encoders against each other, for :func:`fit_linear`.
 
-    Standardised features of the first are multiplied with :math:`\sqrt{2 g}`, those of the second
-    with :math:`\sqrt{2 (1 - g)}`; *g* is one of 0, 0.25, 0.5, 0.75 and 1, by the cross-validated
-    accuracy of logistic regression over these source rows, a tie going to the middle. Source rows
-    say nothing of the target: an encoder that knows the source alone can win the gate and lose the
-    target.
+    Standardised features of the first are multiplied by :math:`\sqrt{2 g}`, those of the second by
+    :math:`\sqrt{2 (1 - g)}`; *g* is one of 0, 0.25, 0.5, 0.75 and 1, chosen by the cross-validated
+    accuracy of logistic regression over these source rows; ties go to the value nearest 0.5. Source
+    rows say nothing about the target: an encoder that knows only the source can win the gate and do
+    badly on the target.
 
     Args:
         blocks: Features of the same rows from two encoders.
         labels: Label ids, shape ``(rows,)``.
         num_labels: Number of labels.
         strength: As in :func:`fit_linear`.
-        seed: Of the folds.
+        seed: Seed of the folds.
 
     Returns:
-        Shape ``(hidden_1 + hidden_2,)``.
+        ``feature_scales``, shape ``(hidden_1 + hidden_2,)``.
 
     Raises:
         DataError: Not two blocks, or as for :func:`fit_linear`.
     """
     if len(blocks) != 2:
-        raise DataError(f"a gate stands between two encoders; got features of {len(blocks)}")
+        raise DataError(f"a gate needs exactly two encoders; got features of {len(blocks)}")
     rows, ids = _checked(fuse_features(blocks), labels, num_labels)
     rows = (rows - rows.mean(axis=0)) / np.maximum(rows.std(axis=0), _TINY)
     widths = [np.asarray(block).shape[1] for block in blocks]

@@ -27,31 +27,31 @@ def self_train_head(
     max_prior_shift: float = 0.2,
     min_agreement: float = 2 / 3,
 ) -> LinearMap:
-    r"""Fit a head to target features by the labels that the last head is surest of.
+    r"""Refit a head on the target rows whose labels the previous head is most confident of.
 
-    In each round every class gets :math:`\text{share} \cdot \pi_c \cdot n` rows, those of the
-    largest margin :math:`\log p_c - \max_{c' \ne c} \log p_{c'}`, with :math:`\pi` the smoothed
-    prior that the first head predicted (re-estimated, it drifts towards one half), and logistic
-    regression is fitted on these rows alone: the source has had its say in the first labels, and
+    In each round every class gets :math:`\text{share} \cdot \pi_c \cdot n` rows, those with the
+    largest margin :math:`\log p_c - \max_{c' \ne c} \log p_{c'}`, where :math:`\pi` is the smoothed
+    prior that the first head predicted (re-estimated, it drifts towards one half). Logistic
+    regression is fitted on these rows alone: the source has already shaped the first labels, and
     its words for the classes are not the target's.
 
-    On frozen features a linear head cannot simply learn its teacher's mistakes by heart, as a
-    fine-tuned encoder does. With fewer rows of a class than features it could, and is left alone.
+    On frozen features a linear head cannot simply memorise its teacher's mistakes, as a fine-tuned
+    encoder does. With fewer rows of a class than features it could, so the head is left as it is.
 
     Args:
         head: Fitted on source rows; reads the target zero-shot.
-        features: Of target rows without labels, shape ``(rows, hidden)``.
-        shares: Share of the rows used, round by round.
+        features: Features of target rows without labels, shape ``(rows, hidden)``.
+        shares: Share of the rows used in each round.
         strength: Inverse penalty of logistic regression, on standardised features.
         max_prior_shift: A head that moves a class's share of the rows by more is refused.
         min_agreement: So is one that agrees with the first head on fewer rows.
 
     Returns:
-        The head of the last round; the first one where the last shows a sign of collapse, or where
-        there are too few rows.
+        The head of the last round, or the first one if the last shows a sign of collapse or there
+        are too few rows.
 
     Raises:
-        DataError: Features of another width, or not finite.
+        DataError: Features of the wrong width, or not finite.
     """
     rows = np.asarray(features, dtype=float)
     if rows.ndim != 2 or rows.shape[1] != head.weight.shape[1] or not np.isfinite(rows).all():
@@ -62,7 +62,7 @@ def self_train_head(
     needed = num_labels * rows.shape[1]
     if len(rows) < needed:
         logger.warning(
-            "self-training of the head is left out: %d target rows are too few, %d features and %d "
+            "self-training of the head is skipped: %d target rows are too few, %d features and %d "
             "labels need %d", len(rows), rows.shape[1], num_labels, needed,
         )  # fmt: skip
         return head

@@ -143,9 +143,9 @@ def left_alone(trained: Trained, report: TransferReport) -> str:
 def test_what_cannot_be_corrected_is_said(report, shifted) -> None:
     assert "no source validation" in left_alone(shifted, replace(report, source=[]))
     several = replace(report, task=get_task("multi_label"))
-    assert "for one label a row" in left_alone(shifted, several)
+    assert "one label per row" in left_alone(shifted, several)
     shifted.is_fsdp_enabled = True
-    assert "shared out over the processes" in left_alone(shifted, report)
+    assert "sharded over the processes" in left_alone(shifted, report)
     shifted.is_fsdp_enabled = False
     output_layer(shifted.model).bias = None
     assert "no bias" in left_alone(shifted, report)
