@@ -51,7 +51,7 @@ def test_the_tree_is_complete() -> None:
 
 
 def test_the_first_line_of_an_error() -> None:
-    assert first_line(ValueError("\n no such file \nat line 3")) == "no such file"
+    assert first_line(ValueError("\nno such file\nat line 3")) == "no such file"
     assert first_line(KeyError()) == "KeyError"
 
 

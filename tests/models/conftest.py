@@ -25,7 +25,7 @@ END = "<|endoftext|>"
 
 @pytest.fixture
 def byte_tokenizer() -> PreTrainedTokenizerFast:
-    """One token a byte, nothing around a text, padding on the left: as for generation."""
+    """One token per byte, no special tokens, padding on the left: as for generation."""
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     vocabulary = {piece: place for place, piece in enumerate([*letters, END])}
     inner = Tokenizer(models.BPE(vocabulary, []))

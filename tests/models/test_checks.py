@@ -1,4 +1,4 @@
-"""What can be known of a model when it is loaded is known then: in one line, before any data."""
+"""A model is checked when it is loaded: one line says what is wrong, before any data is read."""
 
 from __future__ import annotations
 

@@ -272,7 +272,7 @@ def test_masked_prediction_is_refused(decoder, tmp_path) -> None:
 
 @pytest.mark.parametrize("decoder", ["qwen3"], indirect=True)
 def test_a_folder_of_others_without_padding_is_served(decoder, byte_tokenizer) -> None:
-    """Saved with transformers alone, with a batch size of one in mind."""
+    """Saved with transformers alone, for a batch size of one."""
     model = AutoModelForSequenceClassification.from_pretrained(decoder, num_labels=2)
     model.save_pretrained(decoder)
     rows = Predictor.from_pretrained(decoder, device="cpu").predict(TEXTS)

@@ -1,4 +1,4 @@
-"""An encoder out of a package of the index: what it holds, and what can go wrong on the way."""
+"""An encoder from a PyPI package: its contents, and everything that can go wrong on the way."""
 
 from __future__ import annotations
 

@@ -239,7 +239,7 @@ def test_an_output_folder_that_holds_files(refused, files, tmp_path):
 def test_an_output_folder_that_cannot_be_made(refused, tmp_path):
     (tmp_path / "file").write_text("kept")
     assert "is a file" in refused("zero_shot", out=f"{tmp_path}/file")
-    assert "cannot be made" in refused("zero_shot", out=f"{tmp_path}/file/below")
+    assert "cannot be created" in refused("zero_shot", out=f"{tmp_path}/file/below")
     assert (tmp_path / "file").read_text() == "kept"
 
 

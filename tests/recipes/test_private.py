@@ -61,7 +61,7 @@ def test_resumed_it_is_the_same_and_another_budget_is_refused(run, files, tmp_pa
     resume = "--resume_from_checkpoint=true"
     with pytest.raises(SystemExit):
         start(run, files, part, *flags, "--private_epsilon=1", resume)
-    assert "begin anew" in capsys.readouterr().err
+    assert "start again" in capsys.readouterr().err
     start(run, files, part, *flags, resume)
     assert same_bits(whole, part)
 

@@ -37,7 +37,7 @@ def gaussian(prior: list[float], rows: int, seed: int) -> LabelPredictions:
 
 
 class Trained:
-    """Predicts what a file of text says, moved by the bias of its real output layer."""
+    """Predicts what the text says, shifted by the bias of its real output layer."""
 
     label_space = SPACE
 
@@ -87,7 +87,7 @@ def test_an_estimate_leaves_the_model_alone(report, shifted) -> None:
 
 
 def test_the_estimate_is_the_agreement_with_the_words(report, shifted) -> None:
-    """Every fifth row says the other thing; the model's confidences know nothing of it."""
+    """Every fifth row contradicts its label; the model's confidences do not show it."""
     said = ("前台态度太差了", "房间很舒服")
     predicted = shifted.target.predictions
     spoken = np.where(np.arange(1500) % 5 == 0, 1 - predicted, predicted)

@@ -1,4 +1,4 @@
-"""The fit of a tokenizer: counts by hand, and vocabularies that cannot read Chinese."""
+"""The tokenizer report: counts by hand, and vocabularies that cannot read Chinese."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nothing is lost at save, nothing is half-written, and what is read back answers the same."""
+"""Saving loses nothing and leaves nothing half-written, and a saved model predicts the same."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def test_a_file_is_no_folder(tmp_path) -> None:
     (tmp_path / "model").write_text("x", encoding="utf-8")
     with pytest.raises(OutputError, match="is a file; give a folder"):
         prepare_output_dir(arguments(tmp_path / "model"))
-    with pytest.raises(OutputError, match="cannot be made"):
+    with pytest.raises(OutputError, match="cannot be created"):
         prepare_output_dir(arguments(tmp_path / "model" / "below"))
 
 
@@ -60,7 +60,7 @@ def test_a_folder_that_cannot_be_written(tmp_path) -> None:
     try:
         with pytest.raises(OutputError, match="cannot be written; check its permissions"):
             prepare_output_dir(arguments(tmp_path))
-        with pytest.raises(OutputError, match="cannot be made"):
+        with pytest.raises(OutputError, match="cannot be created"):
             prepare_output_dir(arguments(tmp_path / "below"))
     finally:
         tmp_path.chmod(0o700)

@@ -1,4 +1,4 @@
-"""Learners that need no training, and reviews whose words say their class."""
+"""Learners that need no training, and reviews whose words give away their class."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def reviews(num_rows: int, *, share: float = 0.5, seed: int = 0) -> tuple[Datase
 
 
 def noisy_probs(labels: np.ndarray, *, accuracy: float, seed: int = 1) -> np.ndarray:
-    """A model that is right so often, and a little surer where it is right."""
+    """A model of a given accuracy that is slightly more confident where it is right."""
     generator = np.random.default_rng(seed)
     is_right = generator.random(len(labels)) < accuracy
     sure = generator.uniform(0.6, 0.9, len(labels)) + 0.05 * is_right

@@ -225,7 +225,7 @@ def _folder(output_dir: str | Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"--output_dir {folder} cannot be made: {error.strerror}") from error
+        raise OutputError(f"--output_dir {folder} cannot be created: {error.strerror}") from error
     return folder
 
 

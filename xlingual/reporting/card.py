@@ -271,7 +271,8 @@ def _calibration_words(report: TransferReport) -> str:
         f"Dividing the logits by **{temperature:.2f}** gives calibrated probabilities "
         f"(`calibration.json`; fitted on {fitted.num_rows:,} rows of {fitted.fitted_on}, never on "
         "target labels). Predicted labels do not change. ECE is the expected calibration error "
-        "over 15 bins; on the sets that the temperature was fitted on, it is optimistic."
+        "over 15 bins; on the sets that the temperature was fitted on, its calibrated value is "
+        "optimistic."
     )
 
 

@@ -1,4 +1,4 @@
-"""Labels by the words of the target: better than the model's where its errors are not in them."""
+"""Labels by the target's n-grams: better than the model's if its errors do not follow the words."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_label_column_is_never_read() -> None:
 
 
 def test_words_that_do_not_say_the_label_are_refused() -> None:
-    """The classes lie in nothing that is written: words and model agree on half of the rows."""
+    """The text says nothing about the classes: n-grams and model agree on half of the rows."""
     rows, _ = reviews(1000)
     generator = np.random.default_rng(3)
     probs = noisy_probs(generator.integers(0, 2, len(rows)), accuracy=0.9)

@@ -1,4 +1,4 @@
-"""Several tasks on one encoder: sizes, losses within a head, folders that load alone."""
+"""Several tasks on one encoder: set sizes, the loss of each head, folders that load alone."""
 
 from __future__ import annotations
 

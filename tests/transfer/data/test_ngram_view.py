@@ -1,4 +1,4 @@
-"""How far new predictions come to agree with what the words of the target say."""
+"""The gain in agreement of new predictions with the n-grams of the target."""
 
 from __future__ import annotations
 

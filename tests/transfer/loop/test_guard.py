@@ -15,7 +15,7 @@ TRUTH = [1, 0, 1, 0]
 
 
 class Model:
-    """Says what it was told to say."""
+    """Returns given predictions."""
 
     def __init__(
         self, answers: Sequence, names: tuple[str, ...] = ("差评", "好评"), truth: Sequence = TRUTH

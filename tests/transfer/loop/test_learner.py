@@ -1,4 +1,4 @@
-"""Text that each model reads once, whoever asks."""
+"""Text that each model reads only once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from xlingual import LabelPredictions, ReadOnce, co_trained_rows, safer_of, self
 
 
 class Counting(FixedLearner):
-    """Counts how often it is asked."""
+    """Counts how often it is called."""
 
     num_asked = 0
 

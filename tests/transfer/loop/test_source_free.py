@@ -90,7 +90,7 @@ def test_rounds_follow_each_other_and_hold_the_first_prior(unlabeled):
 
 
 class CountingLearner(RuleLearner):
-    """Knows how often it was asked."""
+    """Counts how often it is called."""
 
     num_asked = 0
 

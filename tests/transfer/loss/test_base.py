@@ -86,7 +86,7 @@ def test_resumed_equals_uninterrupted(tmp_path, encoder, english, adapter):
 
 
 class Added(TransferLoss):
-    """Reads so many rows of its own and remembers what came back."""
+    """Adds a given number of rows of its own and records what comes back."""
 
     def __init__(self, num_rows: int, length: int) -> None:
         super().__init__()

@@ -76,7 +76,7 @@ def test_balanced_classes_hide_a_shift_of_the_prior():
     batch = make_batch(4, 4, progress=0.99, labels=labels, **given)
 
     def pull(balanced: bool) -> float:
-        """How far the features of class 0 are moved as a whole."""
+        """The mean movement of the features of class 0."""
         loss.class_balanced, batch.features.grad = balanced, None
         loss.zero_grad()
         loss(batch).backward()

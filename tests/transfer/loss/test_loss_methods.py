@@ -44,7 +44,7 @@ def test_resumed_equals_uninterrupted(tmp_path, encoder, name):
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_unlabelled_rows_in_half_precision(tmp_path, encoder, name):
-    """No label at all, mixed precision, and a saved model that knows nothing of the loss."""
+    """No label at all, mixed precision, and a saved model without the loss."""
     rows = training_rows()
     rows = rows.remove_columns("label").add_column(
         "label", [None] * len(rows), feature=rows.features["label"]

@@ -62,7 +62,7 @@ def test_cutoff_hides_a_share_of_the_tokens_by_the_step_alone():
     loss = RDropLoss(token_cutoff=0.2)
     mask = INPUTS["attention_mask"].clone()
     first = loss.extra_rows(INPUTS, step=3)["attention_mask"]
-    torch.rand(7)  # other randomness of the run has no say
+    torch.rand(7)  # other randomness of the run does not matter
     assert first.equal(RDropLoss(token_cutoff=0.2).extra_rows(INPUTS, step=3)["attention_mask"])
     assert not first.equal(loss.extra_rows(INPUTS, step=4)["attention_mask"])
     assert not first.equal(

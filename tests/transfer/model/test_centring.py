@@ -1,4 +1,4 @@
-"""The offset between the languages, and that taking it off is a shift of the logits."""
+"""The offset between the languages, and its removal as a shift of the logits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is read off a frozen encoder, and how the head becomes part of its folder."""
+"""The features of a frozen encoder, and how the head becomes part of its folder."""
 
 from __future__ import annotations
 

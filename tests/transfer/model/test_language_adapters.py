@@ -42,7 +42,7 @@ def adapters(encoder, tmp_path_factory) -> list[str]:
 
 
 def pairs_of(folder: str) -> dict[str, np.ndarray]:
-    """What an adapter adds to each weight, by the weight's name: 2 B A."""
+    """The update that an adapter adds to each weight, by name: 2 B A."""
     state = load_file(f"{folder}/adapter_model.safetensors")
     return {
         name.removeprefix("base_model.model.").replace(".lora_A", ""): 2

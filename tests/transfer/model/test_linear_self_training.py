@@ -35,7 +35,7 @@ def test_it_finds_the_targets_own_direction(share):
 
 
 def test_a_collapse_is_refused(caplog):
-    """No class is to be seen in the target: what is fitted there is not the source's classes."""
+    """The target does not show the classes: a head fitted there learns something else."""
     generator = np.random.default_rng(0)
     target = generator.normal(size=(300, 20)) * np.array([0.01] + [1.0] * 19)
     head = LinearMap(np.array([[-1.0] + [0.0] * 19, [1.0] + [0.0] * 19]), np.zeros(2))
