@@ -103,7 +103,7 @@ def test_teachers_that_are_refused(run, files, encoders, encoder, teacher, tmp_p
             (str(other), "has the labels good, bad, the data negative, positive"),
             (str(broken), "has no answer for 48 of 48 rows"),
             (f"{teacher}*-1", "each weight above 0"),
-            ("", "--teachers needs the folder"),
+            ("", "--teachers needs one or more"),
             (str(tmp_path / "nowhere"), "nowhere"),
         )
     ):

@@ -104,16 +104,13 @@ def predict_file(
     answered = AnsweredRows(
         predictor, inputs=inputs, columns=table.columns, with_probabilities=with_probabilities
     )
-    origin = {
-        "input": None if source == STANDARD else fingerprint(Path(source)),
-        "model": _model_fingerprint(predictor.folder),
-        "columns": list(inputs.names),
-        "settings": {
-            "chunk_rows": chunk_rows,
-            "with_probabilities": with_probabilities,
-            **_predictor_settings(predictor),
-        },
-    }
+    origin = _origin(
+        predictor,
+        source,
+        inputs.names,
+        chunk_rows=chunk_rows,
+        with_probabilities=with_probabilities,
+    )
     convert = output_converter(kind, columns=answered.columns, bom=bom)
     with _open_output(
         target, origin=origin, resume=resume, overwrite=overwrite, convert=convert
@@ -159,12 +156,27 @@ def _chunks(rows: Iterator[Row], inputs: Sequence[str], *, chunk_rows: int) -> I
         yield chunk
 
 
-def _predictor_settings(predictor: Predictor) -> dict[str, Any]:
+def _origin(
+    predictor: Predictor,
+    source: str,
+    columns: Sequence[str],
+    *,
+    chunk_rows: int,
+    with_probabilities: bool,
+) -> dict[str, Any]:
+    """All that the rows of an output depend on; a resumed run must have the same."""
     return {
-        "max_length": predictor.max_length,
-        "token_budget": predictor.token_budget,
-        "session": type(predictor.session).__name__,
-        "dtype": str(getattr(predictor.session, "dtype", "")),
+        "input": None if source == STANDARD else fingerprint(Path(source)),
+        "model": _model_fingerprint(predictor.folder),
+        "columns": list(columns),
+        "settings": {
+            "chunk_rows": chunk_rows,
+            "with_probabilities": with_probabilities,
+            "max_length": predictor.max_length,
+            "token_budget": predictor.token_budget,
+            "session": type(predictor.session).__name__,
+            "dtype": str(getattr(predictor.session, "dtype", "")),
+        },
     }
 
 
