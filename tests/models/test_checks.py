@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import shutil
 from pathlib import Path
@@ -52,8 +53,10 @@ def of_config(config: object) -> torch.nn.Module:
 @pytest.fixture
 def plain(tokenizer) -> PreTrainedTokenizerFast:
     """A copy of the tokenizer, to be changed."""
+    backend = copy.deepcopy(tokenizer.backend_tokenizer)
+    backend.no_padding()  # or a batch that another test padded would leave its padding token
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer.backend_tokenizer,
+        tokenizer_object=backend,
         unk_token="[UNK]",
         cls_token="[CLS]",
         sep_token="[SEP]",
