@@ -86,13 +86,16 @@ def default_of(each: dataclasses.Field[Any]) -> str:
 
 @cache
 def recipes_reading(name: str) -> list[str]:
-    """The recipes that name a dataclass in their code."""
-    return [
-        path.stem
-        for path in sorted(RECIPES.glob("*.py"))
-        if name in {alias.name for node in ast.walk(ast.parse(path.read_text("utf-8")))
-                    if isinstance(node, ast.ImportFrom) for alias in node.names}
-    ]  # fmt: skip
+    """The recipes whose ``main`` takes a dataclass."""
+    return [path.stem for path in sorted(RECIPES.glob("*.py")) if name in declared_names(path)]
+
+
+def declared_names(recipe: Path) -> set[str]:
+    """The names of the dataclasses that annotate the parameters of a recipe's ``main``."""
+    body = ast.parse(recipe.read_text("utf-8")).body
+    mains = [node for node in body if isinstance(node, ast.FunctionDef) and node.name == "main"]
+    annotations = [each.annotation for main in mains for each in main.args.args]
+    return {ast.unparse(each).rpartition(".")[2] for each in annotations if each is not None}
 
 
 class PresetsDirective(SphinxDirective):
