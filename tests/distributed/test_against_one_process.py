@@ -14,7 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from tests.distributed import cases, losses_worker, playlist, worker
-from tests.recipes.commands import launch, read_rows, results_of
+from tests.recipes.commands import launch, read_rows, results_of, warm_python
 from xlingual import cli
 
 pytestmark = pytest.mark.slow
@@ -51,7 +51,8 @@ def group(tmp_path_factory, encoder) -> Group:
     files = cases.write_files(tmp_path_factory.mktemp("files"), encoder)
     path = folder / "cases.json"
     path.write_text(json.dumps(cases.all_commands(files, folder)), encoding="utf-8")
-    done = launch("ddp_cpu", str(Path(playlist.__file__)), str(path), cwd=folder)
+    program = str(Path(playlist.__file__))
+    done = launch("ddp_cpu", program, str(path), cwd=folder, executable=warm_python())
     return Group(folder, files, done.stderr)
 
 

@@ -18,6 +18,7 @@ from tests.recipes.commands import (
     python,
     read_rows,
     results_of,
+    warm_python,
     write_rows,
 )
 from xlingual import cli
@@ -105,11 +106,12 @@ def test_two_processes_killed_and_resumed_end_as_if_they_had_not_been(two, tmp_p
     out = tmp_path / "out"
     recipe = str(RECIPES / "zero_shot.py")
     step = random.SystemRandom().randint(4, NUM_STEPS)
-    killed = launch("ddp_cpu", str(KILLED), str(step), recipe, *flags(encoder, out), cwd=tmp_path)
-    assert killed.returncode != 0
+    started = {"cwd": tmp_path, "executable": warm_python()}
+    killed = launch("ddp_cpu", str(KILLED), str(step), recipe, *flags(encoder, out), **started)
+    assert "SIGKILL" in killed.stderr
     assert not (out / "all_results.json").exists()
     again = flags(encoder, out, "--resume_from_checkpoint=true")
-    resumed = launch("ddp_cpu", recipe, *again, cwd=tmp_path)
+    resumed = launch("ddp_cpu", recipe, *again, **started)
     assert resumed.returncode == 0, resumed.stderr
     weights = load_file(two / "model.safetensors")
     assert_close(out, weights, atol=0, rtol=0)

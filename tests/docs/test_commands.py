@@ -73,18 +73,21 @@ def test_the_blocks_run(tmp_path, monkeypatch, encoders) -> None:
                 exec(compile(code, str(block), "exec"), namespaces.setdefault(block.page, {}))
                 continue
             for command in block.commands():
-                run(command.replace("FacebookAI/xlm-roberta-base", str(encoders["xlm-r"])))
+                named = command.replace("FacebookAI/xlm-roberta-base", str(encoders["xlm-r"]))
+                run(named, encoder=str(encoders["modernbert"]))
         except (Exception, SystemExit) as error:
             raise AssertionError(f"{block}: {block.code}") from error
 
 
-def run(command: str) -> None:
-    """Run a command in this process, cut down to two steps."""
+def run(command: str, *, encoder: str) -> None:
+    """Run a command in this process, cut down to two steps of a tiny encoder."""
     argv = argv_of(command)
     assert argv is not None, f"only commands of xlingual are run; mark it as not run: {command}"
     name = argv[0]
     extra = SMALL.get(name, QUICK) if name in RECIPES else ()
     AcceleratorState._reset_state(reset_partial_state=True)  # as in a process of its own
+    if name in RECIPES - {"pretrain_encoder"} and "--model_name_or_path" not in argv:
+        extra = (*extra, f"--model_name_or_path={encoder}")
     cli.main([*argv, *extra])
 
 
