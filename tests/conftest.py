@@ -26,6 +26,18 @@ from transformers import (
     XLMRobertaConfig,
 )
 
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let xdist keep the order of the files; it would hand out last those with few, long tests."""
+    config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that have slow tests, or one worker would end long after the others."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 POSITIVE = [
     ("The room was clean and quiet, we loved it.", "房间干净又安静，我们很喜欢。"),
     ("Great service and a friendly front desk.", "服务很好，前台热情。"),
@@ -44,7 +56,8 @@ NEGATIVE = [
 ]
 
 
-def _rows(side: int, copies: int) -> dict[str, list[str]]:
+def labelled_rows(side: int, copies: int) -> dict[str, list[str]]:
+    """The sentences above in one language, with their labels."""
     texts = [pair[side] for pair in POSITIVE + NEGATIVE] * copies
     labels = (["positive"] * len(POSITIVE) + ["negative"] * len(NEGATIVE)) * copies
     return {"text": texts, "label": labels}
@@ -53,13 +66,13 @@ def _rows(side: int, copies: int) -> dict[str, list[str]]:
 @pytest.fixture
 def english() -> Dataset:
     """48 labelled English rows."""
-    return Dataset.from_dict(_rows(0, 4))
+    return Dataset.from_dict(labelled_rows(0, 4))
 
 
 @pytest.fixture
 def chinese() -> Dataset:
     """12 labelled Chinese rows, simplified, traditional and mixed script."""
-    return Dataset.from_dict(_rows(1, 1))
+    return Dataset.from_dict(labelled_rows(1, 1))
 
 
 @pytest.fixture(scope="session")

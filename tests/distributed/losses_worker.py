@@ -1,12 +1,11 @@
-"""Train with each loss of the seam in turn and save the weights: ``losses_worker.py MODEL OUT``.
+"""Train with each loss of the seam in turn and save the weights: ``main(model, out)``.
 
-Run by torchrun, one process group for all, and by a test in its own with accumulated batches.
+Run by the playlist in two processes, and by a test in its own with accumulated batches.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 from accelerate import PartialState
@@ -104,7 +103,3 @@ def main(model: str, out: str) -> None:
     path = Path(out) / f"rank{processes.process_index}.safetensors"
     save_file(ends, path, metadata=metadata)
     path.with_suffix(".json").write_text(json.dumps(logs), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -1,12 +1,12 @@
-"""Train on mixed rows, some without a label, and save what came out: ``worker.py MODEL OUT SIZE``.
+"""Train on mixed rows, some without a label, and save what came out: ``main(model, out, size)``.
 
-Run by torchrun in SIZE processes, and by a test in its own, with so many accumulated batches.
+Run by the playlist in ``size`` processes, and by a test in its own, with so many accumulated
+batches.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +69,3 @@ def main(model: str, out: str, size: str) -> None:
     trainer.save_model(out)
     if trainer.is_world_process_zero():
         Path(out, "report.json").write_text(json.dumps(report))
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

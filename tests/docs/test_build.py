@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.blocks import DOCS, ROOT
+from tests.recipes.commands import warm_python
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +19,7 @@ def built(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("pages")
     flags = ["-q", "-W", "--keep-going", "-d", str(folder / "doctrees"), "-b", "html"]
     done = subprocess.run(
-        [sys.executable, "-m", "sphinx", *flags, str(DOCS), str(folder / "html")],
+        [warm_python(), "-m", "sphinx", *flags, str(DOCS), str(folder / "html")],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,

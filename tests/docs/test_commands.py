@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import shlex
 import subprocess
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import pytest
 from accelerate.state import AcceleratorState
 
 from tests.docs.blocks import ROOT, Block, all_blocks, write_files
+from tests.recipes.conftest import logging_as_before
 from xlingual import cli
 
 RECIPES = {path.stem for path in (ROOT / "recipes").glob("*.py")}
@@ -39,15 +38,6 @@ RUN = [block for block in BLOCKS if block.why_not_run is None]
 NOT_RUN = [block for block in BLOCKS if block.why_not_run is not None]
 
 
-@pytest.fixture
-def _logging_as_before() -> Iterator[None]:
-    logger = logging.getLogger("xlingual")
-    before = (logger.handlers, logger.propagate, logger.level)
-    yield
-    logger.handlers, logger.propagate, level = before
-    logger.setLevel(level)
-
-
 def argv_of(command: str) -> list[str] | None:
     """What ``xlingual`` is told: ``X`` and its flags, however the command starts it."""
     words = shlex.split(re.sub(r"(?:^|\s)#.*", "", command))  # file.json#train is no comment
@@ -60,7 +50,6 @@ def argv_of(command: str) -> list[str] | None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("_logging_as_before")
 def test_the_blocks_run(tmp_path, monkeypatch, encoders) -> None:
     write_files(tmp_path)
     (tmp_path / "recipes").symlink_to(ROOT / "recipes")
@@ -68,14 +57,20 @@ def test_the_blocks_run(tmp_path, monkeypatch, encoders) -> None:
     namespaces: dict[Path, dict[str, object]] = {}
     for block in RUN:
         try:
-            if block.language == "python":
-                code = block.code.replace("TransferArguments(", "TransferArguments(max_steps=2, ")
-                exec(compile(code, str(block), "exec"), namespaces.setdefault(block.page, {}))
-                continue
-            for command in block.commands():
-                run(offline(command, encoders))
+            with logging_as_before():
+                run_block(block, namespaces.setdefault(block.page, {}), encoders)
         except (Exception, SystemExit) as error:
             raise AssertionError(f"{block}: {block.code}") from error
+
+
+def run_block(block: Block, names: dict[str, object], encoders: dict[str, Path]) -> None:
+    """Run a block, in two steps, on small models where the page does not name one of its own."""
+    if block.language == "python":
+        code = block.code.replace("TransferArguments(", "TransferArguments(max_steps=2, ")
+        exec(compile(code, str(block), "exec"), names)
+        return
+    for command in block.commands():
+        run(offline(command, encoders), encoder=str(encoders["modernbert"]))
 
 
 def offline(command: str, encoders: dict[str, Path]) -> str:
@@ -85,13 +80,15 @@ def offline(command: str, encoders: dict[str, Path]) -> str:
     return command
 
 
-def run(command: str) -> None:
-    """Run a command in this process, cut down to two steps."""
+def run(command: str, *, encoder: str) -> None:
+    """Run a command in this process, cut down to two steps of a tiny encoder."""
     argv = argv_of(command)
     assert argv is not None, f"only commands of xlingual are run; mark it as not run: {command}"
     name = argv[0]
     extra = SMALL.get(name, QUICK) if name in RECIPES else ()
     AcceleratorState._reset_state(reset_partial_state=True)  # as in a process of its own
+    if name in RECIPES - {"pretrain_encoder"} and "--model_name_or_path" not in argv:
+        extra = (*extra, f"--model_name_or_path={encoder}")
     cli.main([*argv, *extra])
 
 

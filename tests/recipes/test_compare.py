@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
 from tests.classifiers import save_classifier
-from tests.recipes.commands import QUICK, read_rows, write_rows
+from tests.recipes.commands import QUICK, read_rows, warm_python, write_rows
 from xlingual import cli
+
+
+@pytest.fixture(autouse=True)
+def _warm_runs(monkeypatch) -> None:
+    """The runs are processes of their own, without the seconds of their imports."""
+    monkeypatch.setattr(sys, "executable", warm_python())
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.recipes.commands import QUICK, RECIPES, python, results_of
+from tests.recipes.commands import QUICK, RECIPES, python, results_of, warm_python
 from xlingual import TransferArguments
 from xlingual.training.output_dir import prepare_output_dir
 
@@ -66,7 +66,7 @@ def test_killed_and_resumed_is_uninterrupted(
     step = random.SystemRandom().randint(2, num_steps)
     killed = python(
         str(KILLED), str(step), str(RECIPES / f"{recipe}.py"), *flags, f"--output_dir={resumed}",
-        cwd=tmp_path,
+        cwd=tmp_path, executable=warm_python(),
     )  # fmt: skip
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert not (resumed / "all_results.json").exists()

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from tests.recipes.commands import QUICK, ROOT, python, read_rows, write_rows
+from tests.recipes.commands import QUICK, ROOT, python, read_rows, warm_python, write_rows
 
 BENCHMARK = str(ROOT / "benchmarks" / "transfer.py")
 DOMAINS = ("hotel", "books", "computer", "phone", "clothes")
@@ -39,7 +39,7 @@ def test_one_zero_shot_model_serves_all_sets_of_its_source(tmp_path, data, encod
         "distill",
         f"--model={encoder}", "--max_length=32", "--flags", *QUICK, "--max_train_rows=40",
     )  # fmt: skip
-    finished = python(*command, cwd=tmp_path)
+    finished = python(*command, cwd=tmp_path, executable=warm_python())
     assert finished.returncode == 0, finished.stderr
     (model,) = (tmp_path / "found.jsonl.zero_shot").iterdir()
     assert (model / "model.safetensors").is_file()
@@ -63,7 +63,7 @@ def test_one_zero_shot_model_serves_all_sets_of_its_source(tmp_path, data, encod
     assert found["books", "coral"]["max_length"] == 32
 
     # Started again there is nothing to run.
-    again = python(*command, cwd=tmp_path)
+    again = python(*command, cwd=tmp_path, executable=warm_python())
     assert again.stdout == finished.stdout
     assert read_rows(tmp_path / "found.jsonl") == rows
 
@@ -77,7 +77,7 @@ def test_a_student_of_several_teachers_waits_for_the_models_of_the_next_seeds(
         "--num_workers=2", "--domains", "topic", "--methods", "distill_fused",
         f"--model={encoder}", "--max_train_rows=10", "--flags", *QUICK,
     )  # fmt: skip
-    finished = python(*command, cwd=tmp_path)
+    finished = python(*command, cwd=tmp_path, executable=warm_python())
     assert finished.returncode == 0, finished.stderr
     rows = read_rows(tmp_path / "found.jsonl")
     found = {(row["method"], row["seed"]): row for row in rows}
@@ -97,7 +97,7 @@ def test_a_failing_run_is_said_and_its_cells_are_open(tmp_path, data, encoder):
         "--methods", "code_switching", "frozen_self_training", "zero_shot", f"--model={encoder}",
         "--flags", *QUICK,
     )  # fmt: skip
-    finished = python(*command, cwd=tmp_path)
+    finished = python(*command, cwd=tmp_path, executable=warm_python())
     assert finished.returncode == 1
     assert f"failed: {'+'.join(DOMAINS)} code_switching 0" in finished.stderr
     found = {row["method"] for row in read_rows(tmp_path / "found.jsonl")}
@@ -111,7 +111,7 @@ def test_the_topics_in_chinese_are_the_translations_of_the_english_ones(tmp_path
         "topic", "--methods", "translations", f"--model={encoder}", "--max_train_rows=10",
         "--flags", *QUICK, "--guard=false",
     )  # fmt: skip
-    finished = python(*command, cwd=tmp_path)
+    finished = python(*command, cwd=tmp_path, executable=warm_python())
     assert finished.returncode == 0, finished.stderr
     (row,) = read_rows(tmp_path / "found.jsonl")
     assert (row["domain"], row["method"]) == ("topic", "translations"), "others have none"

@@ -19,13 +19,6 @@ TEXT = (
 )  # fmt: skip
 
 
-@pytest.fixture
-def ready(tmp_path, run, files):
-    """The result of ``zero_shot``, trained as every run below trains its own."""
-    run("zero_shot", f"--output_dir={tmp_path}/ready", *files.flags("source_train"))
-    return tmp_path / "ready"
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
@@ -40,7 +33,9 @@ def ready(tmp_path, run, files):
     ],
     ids=lambda command: "-".join(flag.split("=")[-1] for flag in command[::4]),
 )
-def test_the_run_is_the_one_that_trains_the_same_model(tmp_path, run, files, ready, command):
+def test_the_run_is_the_one_that_trains_the_same_model(
+    tmp_path, run, files, zero_shot_model, command
+):
     text = [{"text": row["text"]} for row in read_rows(files.folder / "zh.jsonl")]
     co_trains = {"--method=recommended", "--shot_weight=2"} & set(command)
     text *= 300 // len(text) + 1 if co_trains else 2
@@ -49,11 +44,12 @@ def test_the_run_is_the_one_that_trains_the_same_model(tmp_path, run, files, rea
         *files.flags("source_train", "target_train", "target_test"),
     )
     if selection := [flag for flag in command if flag.startswith("--selection")]:
-        run("zero_shot", f"--output_dir={ready}", *files.flags("source_train"), *selection,
-            "--overwrite_output=true")  # fmt: skip
+        zero_shot_model = tmp_path / "ready"
+        source = files.flags("source_train")
+        run("zero_shot", f"--output_dir={zero_shot_model}", *source, *selection)
     straight, out = tmp_path / "straight", tmp_path / "out"
     run(*command, *data, f"--output_dir={straight}")
-    run(*command, *data, f"--output_dir={out}", f"--zero_shot_model={ready}")
+    run(*command, *data, f"--output_dir={out}", f"--zero_shot_model={zero_shot_model}")
     assert same_bits(straight, out)
     for name in ("predictions_zh.jsonl", "predictions_en.jsonl"):
         assert (straight / name).read_bytes() == (out / name).read_bytes()
@@ -61,24 +57,25 @@ def test_the_run_is_the_one_that_trains_the_same_model(tmp_path, run, files, rea
 
 
 @pytest.mark.slow
-def test_a_guard_that_keeps_it_saves_it_plain(tmp_path, run, files, ready, monkeypatch):
+def test_a_guard_that_keeps_it_saves_it_plain(tmp_path, run, files, zero_shot_model, monkeypatch):
     """Also where the student has an adapter: the given model has none."""
     import xlingual
 
     monkeypatch.setattr(xlingual, "safer_of", lambda teacher, student, **_: teacher)
     run(
         *TEXT, "--method=coral", "--adapter=lora", f"--output_dir={tmp_path}/out",
-        f"--zero_shot_model={ready}", f"--target_unlabeled={files.zh}",
+        f"--zero_shot_model={zero_shot_model}", f"--target_unlabeled={files.zh}",
         *files.flags("source_train", "target_test"),
     )  # fmt: skip
-    assert same_bits(tmp_path / "out", ready)
+    assert same_bits(tmp_path / "out", zero_shot_model)
 
 
 @pytest.mark.slow
-def test_sequential_with_other_target_labels(tmp_path, run, files, ready, encoders):
+def test_sequential_with_other_target_labels(tmp_path, run, files, zero_shot_model, encoders):
     """It continues from the given model, whatever encoder the run would have started from."""
     run(
-        "few_shot", "--regime=sequential", "--shots_per_label=4", f"--zero_shot_model={ready}",
+        "few_shot", "--regime=sequential", "--shots_per_label=4",
+        f"--zero_shot_model={zero_shot_model}",
         *files.flags("source_train"), f"--target_train={files.zh_other}",
         f"--target_test={files.zh_other}", f"--output_dir={tmp_path}/out",
         f"--model_name_or_path={encoders['bert']}",

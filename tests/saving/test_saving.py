@@ -24,7 +24,7 @@ from transformers import (
     RobertaForMaskedLM,
 )
 
-from tests.recipes.commands import QUICK, RECIPES, python
+from tests.recipes.commands import QUICK, RECIPES, python, warm_python
 from xlingual import TransferArguments, TransferTrainer
 from xlingual.errors import OutputError, SaveError
 from xlingual.saving import check_complete, clear_unfinished, merge_adapter
@@ -346,10 +346,11 @@ def test_killed_in_mid_write(encoder, english, tmp_path):
         f"--output_dir={tmp_path / 'run'}", "--save_total_limit=1",
     ]  # fmt: skip
     recipe = str(RECIPES / "zero_shot.py")
-    killed = python("-c", KILLED, recipe, *flags, cwd=tmp_path)
+    started = {"cwd": tmp_path, "executable": warm_python()}
+    killed = python("-c", KILLED, recipe, *flags, **started)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert [path.name for path in (tmp_path / "run").glob("checkpoint-*")] == ["checkpoint-2"]
-    resumed = python(recipe, *flags, "--resume_from_checkpoint=true", cwd=tmp_path)
+    resumed = python(recipe, *flags, "--resume_from_checkpoint=true", **started)
     assert resumed.returncode == 0, resumed.stderr
     assert "checkpoint-2" in resumed.stderr
     assert [path.name for path in (tmp_path / "run").glob("checkpoint-*")] == ["checkpoint-6"]

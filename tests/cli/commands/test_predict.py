@@ -24,6 +24,7 @@ import pytest
 
 from tests.classifiers import PEOPLE, save_classifier
 from tests.conftest import NEGATIVE, POSITIVE
+from tests.recipes.commands import warm_python
 from xlingual import cli
 from xlingual.cli.command_line import run_command
 from xlingual.errors import ColumnError, ConfigError, DataError, OutputError
@@ -436,7 +437,7 @@ def test_a_full_disk_keeps_what_is_done(predictor, tmp_path, monkeypatch, call):
 def test_a_killed_process_is_resumed(model, predictor, tmp_path):
     source = write(tmp_path / "in.jsonl", make_rows(4_000))
     target, part = tmp_path / "out.jsonl", tmp_path / "out.jsonl.part"
-    command = [sys.executable, "-m", "xlingual.cli", "predict", model, str(source), str(target)]
+    command = [warm_python(), "-m", "xlingual.cli", "predict", model, str(source), str(target)]
     command += ["--chunk_rows=100", "--device=cpu"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
