@@ -23,7 +23,7 @@ import traceback
 _NUM_FILES = 3  # stdin, stdout and stderr
 _PRELOADED = (
     "accelerate.commands.launch", "datasets", "peft", "torch.distributed.run", "xlingual.cli",
-    "xlingual.comparing", "xlingual.inference", "xlingual.reporting.report",
+    "xlingual.comparing", "xlingual.inference", "xlingual.reporting.run_files",
     "xlingual.training.trainer",
 )  # fmt: skip
 
