@@ -1,4 +1,4 @@
-"""What a student learns from a teacher's vectors: of sentences, of tokens, and their relations.
+"""Losses that teach a student a teacher's sentence vectors, token vectors and similarities.
 
 The teacher's vectors are wider than the student's. Linear maps from the student's width to the
 teacher's are learnt on the way; they are no part of the student and are not saved with it.

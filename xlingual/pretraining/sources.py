@@ -1,4 +1,4 @@
-"""What a build reads: bitext files with weights, a dictionary, monolingual text."""
+"""The sources of a build: bitext files with weights, a dictionary, monolingual text."""
 
 from __future__ import annotations
 

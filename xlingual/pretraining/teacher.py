@@ -154,7 +154,7 @@ class Teacher:
         return hidden, torch.nn.functional.normalize(pooled.float(), dim=-1)
 
     def fingerprint(self) -> dict[str, str]:
-        """What its vectors depend on: weights, tokenizer, and the way of reading."""
+        """A digest of all that its vectors depend on: weights, tokenizer, prefix and pooling."""
         weights = hashlib.sha256()
         for path in sorted([*self.folder.glob("*.safetensors"), self.folder / "config.json"]):
             weights.update(path.read_bytes())

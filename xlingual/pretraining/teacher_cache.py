@@ -44,7 +44,7 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class TeacherOutputs:
-    """What the teacher says of each distinct sentence.
+    """The teacher's outputs for each distinct sentence.
 
     Attributes:
         pooled: Sentence vectors of unit length, float16, shape ``(sentences, dim)``.
