@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from accelerate.state import AcceleratorState
 from transformers import PreTrainedTokenizerFast
 
 from xlingual.pretraining import read_dictionary, train_tokenizer
@@ -35,6 +37,16 @@ CEDICT = """\
 喜歡 喜欢 [xi3 huan5] /to like/
 酒店 酒店 [jiu3 dian4] /hotel/
 """
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _precision_of_its_own() -> Iterator[None]:
+    """accelerate allows one precision in a process, and other tests may have set another."""
+    before = dict(AcceleratorState._shared_state)
+    AcceleratorState._reset_state()
+    yield
+    AcceleratorState._shared_state.clear()
+    AcceleratorState._shared_state.update(before)
 
 
 @pytest.fixture(scope="session")
